@@ -42,7 +42,8 @@ class BadLines(StrEnum):
 
 
 RecipeOption = Annotated[
-    str | None, typer.Option("--recipe", "-r", help="A TOML file, or the name of a shipped recipe (multi30k-fr-en, ...).")
+    str | None,
+    typer.Option("--recipe", "-r", help="A TOML file, or the name of a shipped recipe (multi30k-fr-en, ...)."),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Override one option of the recipe: section.key=value. Repeatable.")
@@ -80,7 +81,8 @@ def prepare(
     source: Annotated[
         list[str] | None,
         typer.Option(
-            "--source", "-s",
+            "--source",
+            "-s",
             help="Source side: a text file (.gz too, - for stdin), or the field of --corpus that holds it. "
             "Repeat it for several files.",
         ),
@@ -96,10 +98,12 @@ def prepare(
     valid_source: Annotated[str | None, typer.Option(help="Source side of the validation set.")] = None,
     valid_target: Annotated[str | None, typer.Option(help="Target side of the validation set.")] = None,
     valid_corpus: Annotated[
-        str | None, typer.Option(help="Validation pairs in one file, or the split of a hub dataset (default: validation).")
+        str | None,
+        typer.Option(help="Validation pairs in one file, or the split of a hub dataset (default: validation)."),
     ] = None,
     tokenizer: Annotated[
-        Path | None, typer.Option(help="Use the tokenizer of this data directory, run or model instead of training one.")
+        Path | None,
+        typer.Option(help="Use the tokenizer of this data directory, run or model instead of training one."),
     ] = None,
     recipe: RecipeOption = None,
     set_: SetOption = None,
@@ -140,8 +144,12 @@ def train(
         float | None, typer.Option(help="Stop after this many minutes of training, all sittings together.")
     ] = None,
     device: DeviceOption = Device.AUTO,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard events (extra: tensorboard).")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse a damaged checkpoint instead of using the one before.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write TensorBoard events (extra: tensorboard).")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a damaged checkpoint instead of using the one before.")
+    ] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train a model. The same command again resumes where it stopped.
@@ -174,7 +182,9 @@ def translate(
     batch_size: Annotated[int | None, typer.Option(help="Lines translated at a time.", min=1)] = None,
     scores: Annotated[bool, typer.Option("--scores", help="Put the score and a tab before each translation.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line: text, score, tokens, flags.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse input that is not UTF-8 instead of replacing bytes.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse input that is not UTF-8 instead of replacing bytes.")
+    ] = False,
     device: DeviceOption = Device.AUTO,
     quiet: QuietOption = False,
 ) -> None:
@@ -203,7 +213,9 @@ def translate(
 def evaluate(
     model: Annotated[Path | None, typer.Argument(help="A run directory or a model folder.", show_default=False)] = None,
     source: Annotated[Path | None, typer.Option("--source", "-s", help="Text for the model to translate.")] = None,
-    hypothesis: Annotated[Path | None, typer.Option(help="Translations to score, instead of MODEL and --source.")] = None,
+    hypothesis: Annotated[
+        Path | None, typer.Option(help="Translations to score, instead of MODEL and --source.")
+    ] = None,
     reference: Annotated[
         list[Path] | None, typer.Option("--reference", "-r", help="Reference translations. Repeat it for several.")
     ] = None,

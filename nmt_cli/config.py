@@ -84,15 +84,23 @@ class Train:
     )
     warmup_steps: int = option(400, "steps in which the learning rate rises from zero", least=0)
     decay_steps: int = option(0, "steps until cosine reaches its floor; 0 for the whole training", least=0)
-    plateau_factor: float = option(0.5, "plateau: multiply the rate by this when validation stalls", least=0.0, most=1.0)
+    plateau_factor: float = option(
+        0.5, "plateau: multiply the rate by this when validation stalls", least=0.0, most=1.0
+    )
     plateau_patience: int = option(2, "plateau: validations without a gain before it does", least=0)
     batch_tokens: int = option(2000, "target tokens in a batch, padding included", least=16)
     accumulate: int = option(1, "batches whose gradients make one update", least=1)
     max_steps: int = option(10_000, "stop after this many updates", least=1)
-    max_minutes: float = option(0.0, "stop after this many minutes of training, all sittings together; 0 for no limit", least=0.0)
-    label_smoothing: float = option(0.1, "share of the target probability spread over the vocabulary", least=0.0, most=0.9)
+    max_minutes: float = option(
+        0.0, "stop after this many minutes of training, all sittings together; 0 for no limit", least=0.0
+    )
+    label_smoothing: float = option(
+        0.1, "share of the target probability spread over the vocabulary", least=0.0, most=0.9
+    )
     clip_norm: float = option(1.0, "scale gradients down to this global norm; 0 for no clipping", least=0.0)
-    ema_decay: float = option(0.0, "decay of the moving average of parameters used to translate; 0 for none", least=0.0, most=1.0)
+    ema_decay: float = option(
+        0.0, "decay of the moving average of parameters used to translate; 0 for none", least=0.0, most=1.0
+    )
     precision: Literal["auto", "float32", "bfloat16"] = option(
         "auto", "numbers that matrix products multiply; sums, states and parameters stay float32"
     )

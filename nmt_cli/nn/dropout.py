@@ -1,0 +1,41 @@
+"""Dropout (Srivastava et al. 2014): masks are drawn outside of loops, and only where there is a random key.
+
+Masks are bool and True for units that stay: gradients do not flow into them, and they take a byte a unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+Drop = Callable[[jax.Array], jax.Array]
+
+
+def identity(x: jax.Array) -> jax.Array:
+    """Drops nothing."""
+    return x
+
+
+def kept_share(rate: float) -> float:
+    """The exact probability that a unit stays: `rate` is rounded to 1/256, since masks come from random bytes."""
+    return 1.0 - round(rate * 256) / 256
+
+
+def keep_mask(rng: jax.Array | None, rate: float, shape: tuple[int, ...]) -> jax.Array | None:
+    """A mask of this shape, or None where nothing is to be dropped (no key, or a rate of zero)."""
+    threshold = round(rate * 256)
+    if rng is None or threshold == 0:
+        return None
+    return jax.random.bits(rng, shape, jnp.uint8) >= threshold
+
+
+def drop(x: jax.Array, mask: jax.Array | None, rate: float) -> jax.Array:
+    """x with the units outside the mask set to zero and the others scaled to keep the expected value."""
+    return x if mask is None else jnp.where(mask, x / kept_share(rate), 0.0)
+
+
+def split(rng: jax.Array | None, count: int) -> list[jax.Array | None]:
+    """`count` independent keys, or as many Nones."""
+    return [None] * count if rng is None else list(jax.random.split(rng, count))

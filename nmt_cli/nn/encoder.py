@@ -1,0 +1,86 @@
+"""The encoder: embeddings of the source become annotations and a final state for each layer."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from nmt_cli.config import Model
+from nmt_cli.nn.cells import CELLS
+from nmt_cli.nn.dropout import drop, keep_mask, split
+from nmt_cli.nn.recurrence import scan
+
+
+class Encoder(nn.Module):
+    """A stack of recurrent layers, each in one direction or in both (Schuster & Paliwal 1997)."""
+
+    config: Model
+    dtype: Any = jnp.float32
+
+    def setup(self) -> None:
+        config = self.config
+        directions = 2 if config.bidirectional else 1
+        units = config.encoder_units // directions
+        sizes = [config.embedding_size] + [config.encoder_units] * (config.encoder_layers - 1)
+        cell = CELLS[config.cell]
+        self.forward = [cell(size, units, self.dtype) for size in sizes]
+        self.backward = [cell(size, units, self.dtype) for size in sizes] if config.bidirectional else []
+
+    def __call__(
+        self, embedded: jax.Array, mask: jax.Array, rng: jax.Array | None = None
+    ) -> tuple[jax.Array, tuple[Any, ...]]:
+        """embedded [S B E], mask [S B] bool -> annotations [S B D], a cell state of [B D] for each layer.
+
+        The final state of a bidirectional layer is that of both directions, side by side.
+        Annotations at padding are zero, whatever is embedded there.
+        """
+        config, inputs, finals = self.config, embedded, []
+        for layer, layer_rng in enumerate(split(rng, config.encoder_layers)):
+            drop_rng, *state_rngs = split(layer_rng, 3)
+            if layer > 0:
+                shape = (1, *inputs.shape[1:]) if config.variational_dropout else inputs.shape
+                inputs = drop(inputs, keep_mask(drop_rng, config.dropout, shape), config.dropout)
+            cells = [self.forward[layer], *self.backward[layer : layer + 1]]
+            runs = [
+                run(cell, inputs, mask, config.state_dropout, state_rng, reverse=bool(direction))
+                for direction, (cell, state_rng) in enumerate(zip(cells, state_rngs[: len(cells)], strict=True))
+            ]
+            states, outputs = zip(*runs, strict=True)
+            output = jnp.concatenate(outputs, axis=-1)  # [S B D]
+            inputs = output + inputs if is_residual(config, layer) else output
+            finals.append(jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), *states))
+        return inputs, tuple(finals)
+
+
+def run(
+    cell: Any, inputs: jax.Array, mask: jax.Array, state_dropout: float, rng: jax.Array | None, reverse: bool
+) -> tuple[Any, jax.Array]:
+    """One direction of one layer: inputs [S B I], mask [S B] -> final state of [B H], outputs [S B H].
+
+    Where the mask is False the state stays as it is and the output is zero.
+    """
+    batch = inputs.shape[1]
+    projected = cell.project(cell.input_factors(), inputs)  # [S B G], ahead of the loop
+    state = cell.state(jnp.zeros((batch, cell.units), projected.dtype))
+    constants = (cell.factors(), keep_mask(rng, state_dropout, (batch, cell.units)))
+    return scan(partial(masked_step, cell.step, state_dropout), constants, state, (projected, mask), reverse)
+
+
+def masked_step(
+    step: Any, state_dropout: float, constants: Any, state: Any, x: tuple[jax.Array, jax.Array]
+) -> tuple[Any, jax.Array]:
+    """A cell's step that stands still at padding."""
+    factors, keep = constants
+    projected, mask = x[0], x[1][:, None]
+    new = step(factors, state, projected, lambda hidden: drop(hidden, keep, state_dropout))
+    new = jax.tree.map(lambda new, old: jnp.where(mask, new, old), new, state)
+    return new, jnp.where(mask, new.hidden, 0.0)
+
+
+def is_residual(config: Model, layer: int) -> bool:
+    """Whether this layer (counted from 0) adds its input to its output (Wu et al. 2016, section 3.1)."""
+    return layer > 0 and 0 < config.residual_from <= layer + 1

@@ -1,0 +1,92 @@
+"""The whole model: source and target ids in, losses or log-probabilities out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from nmt_cli.batch import Batch
+from nmt_cli.config import Model
+from nmt_cli.nn.decoder import Decoder, attentional_size
+from nmt_cli.nn.dropout import drop, keep_mask, split
+from nmt_cli.nn.encoder import Encoder
+from nmt_cli.nn.initializers import embedding
+from nmt_cli.nn.loss import Loss, cross_entropy
+from nmt_cli.nn.recurrence import Factor
+from nmt_cli.nn.types import DecoderState, Memory
+
+
+class Seq2Seq(nn.Module):
+    """Encoder, decoder, embeddings and output layer.
+
+    source_size, target_size: pieces in the vocabularies. dtype: what matrix products multiply.
+    A random key means training: dropout. Without one, nothing is dropped.
+    """
+
+    config: Model
+    source_size: int
+    target_size: int
+    dtype: Any = jnp.float32
+
+    def setup(self) -> None:
+        config = self.config
+        size, output_size = config.embedding_size, attentional_size(config)
+        if config.tied_embeddings != "all":
+            self.source_embedding = self.param("source_embedding", embedding(), (self.source_size, size))
+        self.target_embedding = self.param("target_embedding", embedding(), (self.target_size, size))
+        if config.tied_embeddings == "none":
+            self.output_table = self.param("output_table", embedding(), (self.target_size, output_size))
+        self.output_bias = self.param("output_bias", nn.initializers.zeros_init(), (self.target_size,))
+        self.encoder = Encoder(config, self.dtype)
+        self.decoder = Decoder(config, self.dtype)
+
+    def encode(self, source: jax.Array, mask: jax.Array, rng: jax.Array | None = None) -> tuple[Memory, DecoderState]:
+        """source [B S] int32, mask [B S] bool -> what the decoder reads, and its first state ([B 1 ...])."""
+        embedding_rng, encoder_rng = split(rng, 2)
+        table = self.target_embedding if self.config.tied_embeddings == "all" else self.source_embedding
+        embedded = self.embed(table, source.T, embedding_rng)  # [S B E]
+        annotations, finals = self.encoder(embedded, mask.T, encoder_rng)
+        return self.decoder.start(jnp.swapaxes(annotations, 0, 1), mask, finals)
+
+    def step(self, memory: Memory, state: DecoderState, tokens: jax.Array) -> tuple[DecoderState, jax.Array, jax.Array]:
+        """One step of search: the last tokens [B K] int32, state arrays [B K ...].
+
+        Returns the new state, log_probs [B K V] float32, and attention weights [B K S] float32 (zeros without).
+        """
+        state, output = self.decoder.step(memory, state, self.target_embedding[tokens])
+        weights = output.weights if output.weights is not None else jnp.zeros((*tokens.shape, memory.mask.shape[1]))
+        return state, jax.nn.log_softmax(self.logits(output.attentional)), weights
+
+    def loss(self, batch: Batch, smoothing: float = 0.0, rng: jax.Array | None = None) -> Loss:
+        """Sums of the losses of a batch, teacher-forced. With a key, dropout is on."""
+        config = self.config
+        encoder_rng, embedding_rng, decoder_rng = split(rng, 3)
+        memory, state = self.encode(batch.source, batch.source_mask, encoder_rng)
+        embedded = self.embed(self.target_embedding, batch.target_in.T, embedding_rng)  # [T B E]
+        hidden = self.decoder(memory, state, embedded, decoder_rng)  # [T B H]
+        return cross_entropy(
+            hidden.reshape(-1, attentional_size(config)),
+            self.table(),
+            self.output_bias,
+            batch.target_out.T.reshape(-1),
+            batch.target_mask.T.reshape(-1),
+            smoothing,
+            self.dtype,
+        )
+
+    def embed(self, table: jax.Array, ids: jax.Array, rng: jax.Array | None) -> jax.Array:
+        """ids [T B] -> embedding vectors [T B E], with dropout."""
+        config = self.config
+        shape = (1 if config.variational_dropout else ids.shape[0], ids.shape[1], config.embedding_size)
+        return drop(table[ids], keep_mask(rng, config.dropout, shape), config.dropout)
+
+    def table(self) -> jax.Array:
+        """The output layer's weights [V H]."""
+        return self.output_table if self.config.tied_embeddings == "none" else self.target_embedding
+
+    def logits(self, attentional: jax.Array) -> jax.Array:
+        """[B K H] -> [B K V] float32."""
+        return Factor(self.table(), "...h,vh->...v", self.dtype)(attentional) + self.output_bias
