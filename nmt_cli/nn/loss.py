@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from nmt_cli.nn.recurrence import product
+from nmt_cli.nn.products import product, sum_of_outer
 
 
 class Loss(NamedTuple):
@@ -75,17 +75,23 @@ def forward(
             smoothed + losses[:, 0].sum(),
             log_loss + losses[:, 1].sum(),
             lax.dynamic_update_slice_in_dim(d_hidden, d_x, index * chunk, 0),
-            d_table + product("nv,nh->vh", d_rounded, x),
+            d_table + sum_of_outer(x, d_rounded),
             d_bias + d_logits.sum(0),
         )
 
     zero = jnp.zeros((), hidden.dtype)
-    start = (zero, zero, jnp.zeros((rows, hidden.shape[1]), hidden.dtype), jnp.zeros_like(table), jnp.zeros_like(bias))
+    start = (
+        zero,
+        zero,
+        jnp.zeros((rows, hidden.shape[1]), hidden.dtype),
+        jnp.zeros_like(table.T),
+        jnp.zeros_like(bias),
+    )
     chunks = (mask.sum() + chunk - 1) // chunk
     smoothed, log_loss, d_sorted, d_table, d_bias = lax.fori_loop(0, chunks, one_chunk, start)
     place = jnp.zeros(count, order.dtype).at[order[:count]].set(jnp.arange(count, dtype=order.dtype))
     loss = Loss(smoothed, log_loss, mask.sum().astype(hidden.dtype))
-    return loss, (d_sorted[place], d_table, d_bias)
+    return loss, (d_sorted[place], d_table.T, d_bias)
 
 
 def token_losses(logits: jax.Array, targets: jax.Array, smoothing: float) -> tuple[jax.Array, jax.Array]:

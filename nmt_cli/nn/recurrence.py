@@ -1,9 +1,11 @@
 """Scans over time, differentiated so that weight gradients are one matrix product after the loop.
 
-`jax.lax.scan`'s own transpose adds `x_t^T dy_t` to the weight's gradient at every step: a matrix product as large as
-the weight and a pass over it, T times. Here a step multiplies only through `Factor`s. In training each product gets
-a *tap*, a zero added to its result. Differentiating with respect to the taps gives dy_t for all t, and the gradient
-is then one product over all T x B rows: dW = sum_t x_t^T dy_t. It holds for any step: cells, attention, input feeding.
+`jax.lax.scan`'s own transpose adds `x_t^T dy_t` to a weight's gradient at every step: a product as large as the weight
+and a pass over it, T times; and it keeps every intermediate of every step. Here a step multiplies only through
+`Factor`s. The forward pass keeps the carry and the results y_t of the products. The backward pass replays a step with
+these results in place of the products, so only its elementwise part is computed again, and emits x_t and dy_t; the
+weight gradient is then one product over all T x B rows: dW = sum_t x_t^T dy_t. It holds for any step: cells,
+attention, input feeding.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from nmt_cli.nn.products import as_bits, from_bits, gradient_of_array, gradient_of_x, multiply
 
 Step = Callable[[Any, Any, Any], tuple[Any, Any]]
 
@@ -33,7 +37,7 @@ class Factor:
         self.dtype = dtype
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return product(self.spec, *self.operands(x))
+        return multiply(self.spec, *self.operands(x))
 
     def operands(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Both operands in the type they are multiplied in."""
@@ -52,36 +56,45 @@ class Factor:
         return cls(children[0], *static)
 
 
-class Tapped(Factor):
-    """A factor that keeps what it was multiplied with and adds its tap to the result. It is called once in a step."""
+class Recorded(Factor):
+    """A factor, used once in a step, that keeps what it was multiplied with and the result.
 
-    def __init__(self, factor: Factor, tap: jax.Array | None = None) -> None:
+    Given the result of an earlier run, it returns that one instead of multiplying, with the product's gradient.
+    """
+
+    def __init__(self, factor: Factor, result: jax.Array | None = None) -> None:
         super().__init__(factor.array, factor.spec, factor.dtype)
-        self.tap = tap
         self.seen: jax.Array | None = None
-        self.result: jax.Array | None = None
+        self.result = result
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        assert self.seen is None, "a factor is used once in a step"
+        if self.seen is not None:
+            raise ValueError(f"the factor {self.spec} is used twice in a step")
         self.seen, array = self.operands(x)
-        self.result = product(self.spec, self.seen, array)
-        return self.result if self.tap is None else self.result + self.tap
+        self.result = super().__call__(x) if self.result is None else replay(self.spec, self.seen, array, self.result)
+        return self.result
 
 
-def product(spec: str, x: jax.Array, y: jax.Array) -> jax.Array:
-    """einsum with float32 (or wider) sums and result."""
-    return jnp.einsum(spec, x, y, preferred_element_type=jnp.promote_types(x.dtype, jnp.float32))
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def replay(spec: str, x: jax.Array, array: jax.Array, result: jax.Array) -> jax.Array:
+    """`result`, known to be `multiply(spec, x, array)`, with that product's gradient for x, and its own for result."""
+    return result
 
 
-def is_factor(node: Any) -> bool:
-    return isinstance(node, Factor)
+def replay_backward(spec: str, operands: tuple[jax.Array, jax.Array], d_result: jax.Array) -> tuple[Any, ...]:
+    x, array = operands
+    return gradient_of_x(spec, array, d_result).astype(x.dtype), None, d_result
+
+
+replay.defvjp(lambda spec, x, array, result: (result, (x, array)), replay_backward)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 4))
 def scan(step: Step, constants: Any, state: Any, inputs: Any, reverse: bool = False) -> tuple[Any, Any]:
     """`jax.lax.scan` of `step(constants, state, input) -> (state, output)` over the leading (time) axis of `inputs`.
 
-    constants: what every step reads: a pytree of Factors and of plain arrays (whose gradients accumulate in the loop).
+    constants: what every step reads: a pytree of Factors, each used once in a step, and of plain arrays (whose
+    gradients accumulate in the loop). step must not close over arrays.
     reverse: from the last input to the first; outputs keep the order of the inputs.
     Returns the last state and the outputs, stacked over time.
     """
@@ -90,55 +103,78 @@ def scan(step: Step, constants: Any, state: Any, inputs: Any, reverse: bool = Fa
 
 
 def scan_forward(step: Step, constants: Any, state: Any, inputs: Any, reverse: bool) -> tuple[Any, Any]:
-    """The scan with taps, its pullback, and what each factor was multiplied with, stacked over time."""
-    leaves, structure = jax.tree.flatten(constants, is_leaf=is_factor)
-    factors = [leaf.rounded() for leaf in leaves if is_factor(leaf)]
-    arrays = [leaf for leaf in leaves if not is_factor(leaf)]
+    """The scan, and for each step the state it began with and the results of its products."""
+    factors, arrays, merge = partition(constants, is_factor)
+    rounded = [factor.rounded() for factor in factors]
 
-    def tapped_step(arrays: list[jax.Array], taps: list[jax.Array | None], state: Any, x: Any) -> tuple[Any, Any]:
-        tapped = [Tapped(factor, tap) for factor, tap in zip(factors, taps, strict=True)]
-        rest, products = iter(arrays), iter(tapped)
-        merged = [next(products) if is_factor(leaf) else next(rest) for leaf in leaves]
-        state, output = step(jax.tree.unflatten(structure, merged), state, x)
-        return state, (output, [t.seen for t in tapped], [t.result for t in tapped])
+    def body(state: Any, x: Any) -> tuple[Any, Any]:
+        recorded = [Recorded(factor) for factor in rounded]
+        new, output = step(merge(recorded, arrays), state, x)
+        return new, (output, state, [factor.result for factor in recorded])
 
-    def scanned(taps: list[jax.Array], arrays: list[jax.Array], state: Any, inputs: Any) -> tuple[Any, Any]:
-        def body(state: Any, x: tuple[list[jax.Array], Any]) -> tuple[Any, Any]:
-            state, (output, seen, _) = tapped_step(arrays, x[0], state, x[1])
-            return state, (output, seen)
-
-        state, (outputs, seen) = lax.scan(body, state, (taps, inputs), reverse=reverse)
-        return (state, outputs), seen
-
-    first = jax.tree.map(lambda x: x[0], inputs)
-    length = jax.tree.leaves(inputs)[0].shape[0]
-    _, (_, _, results) = jax.eval_shape(tapped_step, arrays, [None] * len(factors), state, first)
-    taps = [jnp.zeros((length, *result.shape), result.dtype) for result in results]
-    result, pullback, seen = jax.vjp(scanned, taps, arrays, state, inputs, has_aux=True)
-    return result, (pullback, seen, constants)
+    last, (outputs, states, results) = lax.scan(body, state, inputs, reverse=reverse)
+    return (last, outputs), (constants, inputs, states, results)
 
 
 def scan_backward(step: Step, reverse: bool, residuals: Any, gradient: Any) -> tuple[Any, Any, Any]:
     """Gradients of constants, initial state and inputs."""
-    pullback, seen, constants = residuals
-    taps, arrays, state, inputs = pullback(gradient)
-    leaves, structure = jax.tree.flatten(constants, is_leaf=is_factor)
-    rest, products = iter(arrays), iter(zip(seen, taps, strict=True))
-    gradients = [factor_gradient(leaf, *next(products)) if is_factor(leaf) else next(rest) for leaf in leaves]
-    return jax.tree.unflatten(structure, gradients), state, inputs
+    constants, inputs, states, results = residuals
+    factors, arrays, merge = partition(constants, is_factor)
+    rounded = [factor.rounded() for factor in factors]
+    smooth, discrete, merge_arrays = partition(arrays, is_smooth)
+    _, discrete_inputs, merge_inputs = partition(inputs, is_smooth)
+
+    def body(carry: tuple[Any, Any], xs: Any) -> tuple[Any, Any]:
+        (d_state, d_smooth), (x, state, results, d_output) = carry, xs
+        smooth_x, discrete_x, _ = partition(x, is_smooth)
+
+        def replayed(smooth: Any, results: Any, state: Any, smooth_x: Any) -> tuple[Any, Any]:
+            recorded = [Recorded(factor, result) for factor, result in zip(rounded, results, strict=True)]
+            constants = merge(recorded, merge_arrays(smooth, discrete))
+            return step(constants, state, merge_inputs(smooth_x, discrete_x)), [factor.seen for factor in recorded]
+
+        _, pullback, seen = jax.vjp(replayed, smooth, results, state, smooth_x, has_aux=True)
+        d_smooth_t, d_results, d_state, d_x = pullback((d_state, d_output))
+        d_results = [d.astype(x.dtype) for d, x in zip(d_results, seen, strict=True)]
+        return (d_state, jax.tree.map(jnp.add, d_smooth, d_smooth_t)), (jax.tree.map(as_bits, (seen, d_results)), d_x)
+
+    d_last, d_outputs = gradient
+    start = (d_last, jax.tree.map(jnp.zeros_like, smooth))
+    steps = (inputs, states, results, d_outputs)
+    (d_state, d_smooth), (products, d_inputs) = lax.scan(body, start, steps, reverse=not reverse)
+    seen, d_results = jax.tree.map(from_bits, products)
+    d_factors = [factor_gradient(*each) for each in zip(factors, seen, d_results, strict=True)]
+    d_constants = merge(d_factors, merge_arrays(d_smooth, [None] * len(discrete)))
+    return d_constants, d_state, merge_inputs(d_inputs, [None] * len(discrete_inputs))
 
 
-def factor_gradient(factor: Factor, seen: jax.Array, tap: jax.Array) -> Factor:
-    """sum over time of x_t^T dy_t, as one product: seen [T ...], tap [T ...] -> like the factor's array."""
-    operands, result = factor.spec.split("->")
-    x, array = operands.split(",")
-    tap = tap.astype(seen.dtype)
-    if x.startswith("..."):  # a weight matrix: two axes, which keeps bfloat16 on the fast path of every backend
-        seen, tap = seen.reshape(-1, seen.shape[-1]), tap.reshape(-1, tap.shape[-1])
-        gradient = product("nh,ng->hg", seen, tap)
-    else:
-        gradient = product(f"t{x},t{result}->{array}", seen, tap)
+def factor_gradient(factor: Factor, seen: jax.Array, d_result: jax.Array) -> Factor:
+    """sum over time of x_t^T dy_t, as one product: seen [T ...], d_result [T ...] -> like the factor's array."""
+    gradient = gradient_of_array(factor.spec, seen, d_result, over_time=True)
     return Factor(gradient.astype(factor.array.dtype), factor.spec, factor.dtype)
 
 
 scan.defvjp(scan_forward, scan_backward)
+
+
+def partition(tree: Any, chosen: Callable[[Any], bool]) -> tuple[list[Any], list[Any], Callable[..., Any]]:
+    """The chosen leaves, the other leaves, and the function that makes the tree of such two lists. Factors are leaves."""
+    leaves, structure = jax.tree.flatten(tree, is_leaf=is_factor)
+    picks = [chosen(leaf) for leaf in leaves]
+
+    def merge(yes: list[Any], no: list[Any]) -> Any:
+        yes_leaves, no_leaves = iter(yes), iter(no)
+        return jax.tree.unflatten(structure, [next(yes_leaves) if pick else next(no_leaves) for pick in picks])
+
+    yes = [leaf for leaf, pick in zip(leaves, picks, strict=True) if pick]
+    return yes, [leaf for leaf, pick in zip(leaves, picks, strict=True) if not pick], merge
+
+
+def is_factor(leaf: Any) -> bool:
+    """Whether a leaf is a factor of the step's products."""
+    return isinstance(leaf, Factor)
+
+
+def is_smooth(leaf: jax.Array) -> bool:
+    """Whether gradients flow into an array: not into masks and ids."""
+    return bool(jnp.issubdtype(leaf.dtype, jnp.inexact))

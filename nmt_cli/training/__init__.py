@@ -1,0 +1,1 @@
+"""One update of the parameters, purely: optimizer, schedule, state, step."""

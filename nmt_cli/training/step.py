@@ -1,0 +1,111 @@
+"""One update: gradients of a batch, clipping, optimizer, moving average."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from nmt_cli.batch import Batch
+from nmt_cli.config import Train
+from nmt_cli.nn.loss import Loss
+from nmt_cli.nn.seq2seq import Seq2Seq
+from nmt_cli.training.optimizer import direction, learning_rate
+from nmt_cli.training.state import Params, TrainState
+
+
+class StepReport(NamedTuple):
+    """What one update says of itself; float32 []."""
+
+    loss: Loss
+    gradient_norm: jax.Array  # before clipping
+    learning_rate: jax.Array
+
+
+def batch_gradients(model: Seq2Seq, train: Train, params: Params, batch: Batch, rng: jax.Array) -> tuple[Params, Loss]:
+    """Gradient of the summed loss of a batch, and the sums."""
+
+    def summed(params: Params) -> tuple[jax.Array, Loss]:
+        loss = model.apply({"params": params}, batch, train.label_smoothing, rng, method="loss")
+        return loss.smoothed, loss
+
+    gradients, loss = jax.grad(summed, has_aux=True)(params)
+    return gradients, loss
+
+
+def update(train: Train, state: TrainState, gradients: Params, loss: Loss) -> tuple[TrainState, StepReport]:
+    """Apply the gradient of a summed loss. A non-finite one changes nothing but the counters."""
+    tokens = jnp.maximum(loss.tokens, 1.0)
+    norm = optax.global_norm(gradients) / tokens
+    clip = jnp.minimum(1.0, train.clip_norm / jnp.maximum(norm, 1e-12)) if train.clip_norm else jnp.float32(1.0)
+    rate = learning_rate(train, state.step) * state.rate_scale
+    finite = jnp.isfinite(norm) & jnp.isfinite(loss.smoothed)
+
+    def apply(_: None) -> tuple[Params, Any, Params | None]:
+        scaled = jax.tree.map(lambda g: g * (clip / tokens), gradients)
+        directions, optimizer = direction(train).update(scaled, state.optimizer, state.params)
+        params = jax.tree.map(lambda p, d: p - rate * d, state.params, directions)
+        average = state.average
+        if average is not None:
+            average = jax.tree.map(lambda a, p: a + (1.0 - ema_decay(train, state.step)) * (p - a), average, params)
+        return params, optimizer, average
+
+    def keep(_: None) -> tuple[Params, Any, Params | None]:
+        return state.params, state.optimizer, state.average
+
+    params, optimizer, average = jax.lax.cond(finite, apply, keep, None)
+    state = TrainState(
+        step=state.step + 1,
+        params=params,
+        optimizer=optimizer,
+        average=average,
+        rate_scale=state.rate_scale,
+        skipped=state.skipped + ~finite,
+        skipped_in_row=jnp.where(finite, 0, state.skipped_in_row + 1),
+    )
+    return state, StepReport(loss, norm, rate)
+
+
+def ema_decay(train: Train, step: jax.Array) -> jax.Array:
+    """The average forgets fast at first, so that it does not drag the initial parameters along."""
+    now = step.astype(jnp.float32)
+    return jnp.minimum(train.ema_decay, (1.0 + now) / (10.0 + now))
+
+
+def make_step(model: Seq2Seq, train: Train) -> Callable[..., tuple[TrainState, StepReport]]:
+    """`step(state, batches, rng) -> (state, report)`: compiled once for each shape of batch; `state` is consumed.
+
+    batches: `train.accumulate` of them; their gradients make one update.
+    """
+
+    def whole(state: TrainState, batch: Batch, rng: jax.Array) -> tuple[TrainState, StepReport]:
+        key = jax.random.fold_in(jax.random.fold_in(rng, state.step), 0)
+        gradients, loss = batch_gradients(model, train, state.params, batch, key)
+        return update(train, state, gradients, loss)
+
+    def part(params: Params, batch: Batch, rng: jax.Array, step: jax.Array, index: int) -> tuple[Params, Loss]:
+        key = jax.random.fold_in(jax.random.fold_in(rng, step), index)
+        return batch_gradients(model, train, params, batch, key)
+
+    whole_compiled = jax.jit(whole, donate_argnums=0)
+    part_compiled = jax.jit(part)
+    add = jax.jit(lambda x, y: jax.tree.map(jnp.add, x, y), donate_argnums=0)
+    finish = jax.jit(lambda state, total: update(train, state, *total), donate_argnums=(0, 1))
+
+    def step(state: TrainState, batches: Sequence[Batch], rng: jax.Array) -> tuple[TrainState, StepReport]:
+        if len(batches) == 1:
+            return whole_compiled(state, batches[0], rng)
+        total = part_compiled(state.params, batches[0], rng, state.step, 0)
+        for index, batch in enumerate(batches[1:], start=1):
+            total = add(total, part_compiled(state.params, batch, rng, state.step, index))
+        return finish(state, total)
+
+    return step
+
+
+def make_loss(model: Seq2Seq) -> Callable[[Params, Batch], Loss]:
+    """`loss(params, batch) -> Loss` for validation: no dropout, no smoothing; compiled once for each shape."""
+    return jax.jit(lambda params, batch: model.apply({"params": params}, batch, method="loss"))
