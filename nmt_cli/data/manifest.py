@@ -34,7 +34,7 @@ def write_manifest(folder: Path, extra: Mapping[str, Any] | None = None) -> dict
     for directory in [path for path in folder.rglob("*") if path.is_dir()]:
         sync(directory)
     body = {"format": FORMAT, "files": files, "extra": dict(extra or {})}
-    write_durably(folder / MANIFEST, json.dumps({**body, "digest": digest(body)}, indent=1).encode() + b"\n")
+    write_durably(folder / MANIFEST, json.dumps({**body, "digest": digest(body)}, indent=1).encode())
     return body
 
 
