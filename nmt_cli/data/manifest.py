@@ -26,6 +26,7 @@ def write_manifest(folder: Path, extra: Mapping[str, Any] | None = None) -> dict
     extra: more JSON to keep under `"extra"`.
     Files and directories are fsynced before the manifest appears under its name. Raises OSError when that fails.
     """
+    temporary_name(folder / MANIFEST).unlink(missing_ok=True)  # left by a killed process
     files = {}
     for path in sorted(walk(folder)):
         if path != folder / MANIFEST:
@@ -133,7 +134,7 @@ def walk(folder: Path) -> Iterator[Path]:
 
 def write_durably(path: Path, content: bytes) -> None:
     """Put a file in place at once and for good: temporary name, fsync, rename, fsync of the directory."""
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = temporary_name(path)
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -143,6 +144,11 @@ def write_durably(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def temporary_name(path: Path) -> Path:
+    """Where a file is written before it gets its name."""
+    return path.with_name(path.name + ".tmp")
 
 
 def flush(file: BinaryIO) -> None:

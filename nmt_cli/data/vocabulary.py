@@ -21,6 +21,7 @@ SPACE_MARK = "\u2581"  # how SentencePiece writes a space
 UNKNOWN_TEXT = "\u2047"  # what an unknown piece looks like in a translation
 BYTES = 256  # pieces that byte fallback adds
 LEAST_SIZE_FOR_BYTES = 1024
+MANY_TEXTS = 256
 SPECIALS = len(SPECIAL_PIECES)
 SPECIAL_NAMES = ("pad", "unk", "bos", "eos")  # SentencePiece's, in the order of ids
 LONGEST_LINE = 4192  # bytes; SentencePiece's own limit, kept because its cost grows with the length of unbroken text
@@ -81,7 +82,8 @@ class Subwords:
         return cls(content.getvalue())
 
     def encode(self, texts: list[str]) -> list[list[int]]:
-        ids: list[list[int]] = self.processor.encode(texts, num_threads=-1)  # as many threads as cores
+        threads = -1 if len(texts) >= MANY_TEXTS else 1  # as many as cores, where that is worth starting them
+        ids: list[list[int]] = self.processor.encode(texts, num_threads=threads)
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:

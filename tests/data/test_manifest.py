@@ -60,6 +60,12 @@ def test_writing_again_replaces_the_manifest_and_leaves_no_temporary_file(folder
     assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "config.json", "empty", "state"]
 
 
+def test_a_manifest_half_written_by_a_killed_process_is_no_part_of_the_folder(folder: Path) -> None:
+    (folder / "MANIFEST.json.tmp").write_bytes(b"{")
+    write_manifest(folder)
+    assert "MANIFEST.json.tmp" not in verify_manifest(folder)["files"]
+
+
 @pytest.mark.parametrize("bit", range(8))
 def test_a_flipped_bit_in_a_file_is_refused(folder: Path, bit: int) -> None:
     content = bytearray((folder / "state/weights").read_bytes())
