@@ -101,7 +101,7 @@ class Subwords:
         marked = SPACE_MARK + text.replace(" ", SPACE_MARK)  # what the pieces are cut from
         position, pending = 0, 0  # pending: bytes still to come of the character that has begun
         for id, piece in zip(self.encode([text])[0], self.pieces(text), strict=True):
-            if self.processor.is_byte(id):
+            if piece.startswith("<0x") and self.processor.is_byte(id):
                 if not pending:
                     pending = len(marked[position].encode())
                     position += 1

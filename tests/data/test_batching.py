@@ -159,6 +159,11 @@ def test_a_few_pairs_make_one_small_batch(count: int) -> None:
     assert batches.buckets == (Bucket(8, 6, 5),)
 
 
+def test_one_batch_more_is_made_when_that_leaves_fewer_rows_empty() -> None:
+    rows, batches = batches_for(161, 5, 5, 200)
+    assert (int(rows), int(batches)) == (32, 6)  # 192 rows; five batches would have 200
+
+
 def test_an_outlier_gets_a_bucket_of_its_own_and_costs_the_others_little() -> None:
     shapes = caption_like(3000)
     without, with_outlier = batches_of(shapes, 2000, 12), batches_of([*shapes, (1900, 3)], 2000, 12)

@@ -189,8 +189,9 @@ def test_arrays_of_the_wrong_size_are_refused_without_reading_them(
     assert caught.value.code == Exit.INTEGRITY
 
 
-def test_offsets_that_run_backwards_are_refused_without_hashing(directory: Path) -> None:
-    np.array([0, 9, 4, 4, 10], "<i8").tofile(directory / "train.source.offsets")
+@pytest.mark.parametrize("offsets", [[0, 9, 4, 4, 10], [0, 3, 4, 4, 9], [0, 3, 4, 4, 11], [1, 3, 4, 4, 10]])
+def test_offsets_that_do_not_cut_the_ids_are_refused_without_hashing(directory: Path, offsets: list[int]) -> None:
+    np.array(offsets, "<i8").tofile(directory / "train.source.offsets")
     with pytest.raises(UserError, match=r"does not fit train\.source\.ids"):
         open_data(directory, verify=False)
 

@@ -109,6 +109,14 @@ def test_spans_are_those_of_the_text_as_given() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_spans_are_right_after_a_letter_that_is_two_in_lower_case(kind: str) -> None:
+    text = "\u0130\u0130 en 1992"
+    spans = trained(kind, lowercase=True).spans(text)
+    assert (spans[0][0], spans[-1][1]) == (0, len(text))
+    assert "".join(text[start:end] for start, end in spans if start >= 3).replace(" ", "") == "en1992"
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("text", [*SPECIAL_PIECES, "a <s> b", "<0x41>", "</s></s>"])
 def test_text_that_looks_like_a_special_piece_is_text(kind: str, text: str) -> None:
     ids = trained(kind).encode([text])[0]
