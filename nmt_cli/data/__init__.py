@@ -1,0 +1,1 @@
+"""Text becomes NumPy arrays: lines, corpora, tokenizers, the data directory, batches. Never imports jax."""
