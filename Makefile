@@ -16,13 +16,13 @@ help: ## Show this list
 
 install: $(INSTALLED) ## Make .venv with exactly the versions of requirements.txt
 
-# --no-deps: the lock is complete, and pip need not work that out again.
+# --no-deps: the lock is complete, and pip need not work that out again. -qq: errors only.
 $(INSTALLED): requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no python3 of version 3.11 or newer with the venv module on PATH" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "making $(VENV) with $$($(PYTHON) --version)" >&2; $(PYTHON) -m venv $(VENV); }
 	@echo "installing the versions of requirements.txt into $(VENV)" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r requirements.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: $(INSTALLED) ## Prepare, train, translate and score a small corpus, offline
@@ -45,11 +45,11 @@ test: $(INSTALLED) ## The quick tests, on two processes
 test-slow: $(INSTALLED) ## The tests that take minutes
 	@$(BIN)/python -m pytest --quiet -m slow
 
-bench: $(INSTALLED) ## Measure speed; see tests/benchmarks
-	@$(BIN)/python -m tests.benchmarks
+bench: $(INSTALLED) ## Measure speed: every program of tests/benchmarks
+	@for program in tests/benchmarks/*.py; do echo "$$program"; PYTHONPATH=. $(BIN)/python $$program || exit 1; done
 
 lock: $(INSTALLED) ## Make requirements.txt anew: the newest versions pyproject.toml allows
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.txt
 

@@ -1,4 +1,4 @@
-"""What every test can count on: a CPU, the same random choices each time, and the measurement corpora where there are any."""
+"""What every test can count on: a CPU, the same random examples each time, and real text where there is any."""
 
 from __future__ import annotations
 
