@@ -1,6 +1,6 @@
 """How long `nmt --help` takes, from the shell's point of view: the promise is 0.3 s.
 
-    python tests/benchmarks/startup.py
+python tests/benchmarks/startup.py
 """
 
 from __future__ import annotations
