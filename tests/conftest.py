@@ -1,0 +1,29 @@
+"""What every test can count on: a CPU, the same random examples each time, and real text where there is any."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# Before anything imports jax, and for the commands that tests start as well.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Tests must not depend on what the machine's owner has set.
+for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TYPER_USE_RICH"):
+    os.environ.pop(name, None)
+
+# Examples that compile take as long as they take, and CI sees the same ones every time.
+hypothesis.settings.register_profile("default", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("default")
+
+REAL_TEXT = Path(__file__).parent.parent / ".." / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_text() -> Path:
+    """The folder of real corpora, none of which is part of the project."""
+    if not REAL_TEXT.is_dir():
+        pytest.skip(f"no real text to measure on at {REAL_TEXT}")
+    return REAL_TEXT.resolve()
