@@ -1,0 +1,75 @@
+"""How good the model is now: loss on the validation pairs, scores of real translations of the validation text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from nmt_cli.batch import Batch
+from nmt_cli.config import Train
+from nmt_cli.data.batching import Batches, buckets
+from nmt_cli.data.store import Prepared
+from nmt_cli.nn.loss import Loss
+from nmt_cli.run.scoring import quick_score
+from nmt_cli.run.translator import Translator
+
+SHAPES = 4  # more would pad less and compile longer
+SAMPLES = 3  # translations shown at each validation
+LINES_AT_A_TIME = 256  # between two looks at whether to stop
+
+
+class Validation(NamedTuple):
+    """The result of one look at the validation set. Scores are None when nothing was translated."""
+
+    loss: float  # mean negative log-likelihood per target token, in nats
+    bleu: float | None
+    chrf: float | None
+    samples: list[tuple[str, str, str]]  # source, reference, translation
+
+    @property
+    def perplexity(self) -> float:
+        return math.exp(min(self.loss, 700.0))
+
+    def score(self, metric: str) -> float:
+        """What is compared to choose the best model: higher is better."""
+        value = {"bleu": self.bleu, "chrf": self.chrf, "loss": -self.loss}[metric]
+        return -self.loss if value is None else value
+
+
+class Validator:
+    """Measures parameters on a validation set.
+
+    loss: sums for a batch (see `nmt_cli.training.step.make_loss`). checkpoint: called between parts of the work; it
+    raises to break off.
+    """
+
+    def __init__(
+        self, data: Prepared, train: Train, translator: Translator, loss: Callable[[Any, Batch], Loss]
+    ) -> None:
+        assert data.valid is not None
+        self.translator, self.loss, self.metric = translator, loss, train.metric
+        shapes = buckets(data.valid.source_lengths, data.valid.target_lengths, train.batch_tokens, SHAPES)
+        self.batches = Batches(data.valid, shapes, data.hash, train.seed, shuffle=False)
+        source, target = data.valid_text()
+        self.source, self.target = source[: train.eval_lines], target[: train.eval_lines]
+
+    def __call__(self, parameters: Any, look: Callable[[], None]) -> Validation:
+        """Measure. look: called every so often between parts of the work; it may raise to break off."""
+        log_loss = tokens = 0.0
+        for index in range(len(self.batches)):
+            look()
+            sums = self.loss(parameters, self.batches.batch(0, index))
+            log_loss, tokens = log_loss + float(sums.log_loss), tokens + float(sums.tokens)
+        self.translator.parameters = parameters
+        texts: list[str] = []
+        for start in range(0, len(self.source), LINES_AT_A_TIME):
+            look()
+            lines = self.source[start : start + LINES_AT_A_TIME]
+            texts += [translation.text for translation in self.translator.translate(lines, beam=1)]
+        return Validation(
+            loss=log_loss / max(tokens, 1.0),
+            bleu=quick_score("bleu", texts, self.target) if texts else None,
+            chrf=quick_score("chrf", texts, self.target) if texts else None,
+            samples=list(zip(self.source, self.target, texts, strict=True))[:SAMPLES],
+        )
