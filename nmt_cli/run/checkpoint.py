@@ -12,7 +12,6 @@ name was once whole; if it no longer verifies, something else has damaged it, an
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import sys
@@ -51,7 +50,7 @@ def save(run: Run, step: int, state: Any, progress: Mapping[str, Any], keep: int
             (temporary / "progress.json").write_text(json.dumps({"step": step, **progress}, indent=2) + "\n")
             write_manifest(temporary)
             set_aside(run, step)
-            os.rename(temporary, final)
+            temporary.rename(final)
             sync(run.checkpoints)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -77,7 +76,7 @@ def restore(run: Run, like: Any, *, strict: bool = False) -> tuple[int, Any, dic
         problem = damage(folder)
         if problem is None:
             for warning in passed_over:
-                print(f"nmt: warning: {warning}\n  going back to step {int(folder.name)}", file=sys.stderr)
+                warn(f"{warning}\n  going back to step {int(folder.name)}")
             progress = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
             return int(progress.pop("step")), arrays.read(folder, like), progress
         passed_over.append(problem)
@@ -128,7 +127,7 @@ def remove_leftovers(run: Run) -> None:
 def remove(folder: Path) -> None:
     """Delete a checkpoint; killed in between, it leaves no half of one under a final name."""
     doomed = folder.with_name(f"{REMOVING}{folder.name}")
-    os.rename(folder, doomed)
+    folder.rename(doomed)
     shutil.rmtree(doomed)
 
 
@@ -141,5 +140,9 @@ def set_aside(run: Run, step: int) -> None:
             while aside.exists():
                 number += 1
                 aside = folder.with_name(f"{folder.name}.damaged-{number}")
-            os.rename(folder, aside)
-            print(f"nmt: warning: {folder} is damaged; renamed to {aside.name}", file=sys.stderr)
+            folder.rename(aside)
+            warn(f"{folder} is damaged; renamed to {aside.name}")
+
+
+def warn(text: str) -> None:
+    sys.stderr.write(f"nmt: warning: {text}\n")

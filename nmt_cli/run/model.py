@@ -14,13 +14,13 @@ that its manifest lists are read, and nothing in it is executed.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401 (tells NumPy what bfloat16 is, which safetensors takes for granted)
 import numpy as np
 
 from nmt_cli.config import Config, from_json, to_json
@@ -151,7 +151,7 @@ def recover(folder: Path) -> None:
         if folder.exists():
             shutil.rmtree(previous)
         else:
-            os.rename(previous, folder)
+            previous.rename(folder)
     if temporary.exists():
         shutil.rmtree(temporary)
 
@@ -160,8 +160,8 @@ def swap(folder: Path) -> None:
     """Put the written model in its place. Between the two renames `find_model` finds the previous one."""
     temporary, previous = siblings(folder)
     if folder.exists():
-        os.rename(folder, previous)
-    os.rename(temporary, folder)
+        folder.rename(previous)
+    temporary.rename(folder)
     sync(folder.absolute().parent)
     if previous.exists():
         shutil.rmtree(previous)
@@ -220,7 +220,7 @@ def read_card(path: Path) -> dict[str, Any]:
         card = json.loads(read_json(path))
     except (ValueError, RecursionError) as error:
         raise damaged(path, f"not JSON: {error}") from error
-    if not isinstance(card, dict) or not isinstance(card.get("format"), int):
+    if not isinstance(card, dict) or card.get("format") not in range(1, 1000):
         raise damaged(path, "not the card of a model")
     if card["format"] > FORMAT:
         what = f"{path}: the model has format {card['format']}, this nmt-cli reads up to {FORMAT}"
@@ -266,14 +266,15 @@ def unflatten(arrays: Mapping[str, Any], where: Path) -> Parameters:
     return nested
 
 
-def check_shapes(model: Model, expected: Mapping[str, Any]) -> None:
+def check_shapes(parameters: Mapping[str, Any], expected: Mapping[str, Any], where: Path) -> None:
     """Refuse (INTEGRITY) parameters that are not what the configuration implies, listing each path that differs.
 
     expected: nested dictionary of anything with a `shape`, for example from `jax.eval_shape`. Dtypes may differ.
+    where: the model's folder, for the message.
     """
-    found = {path: shapes.Shape(tuple(a.shape), str(a.dtype)) for path, a in flatten(model.parameters).items()}
+    found = {path: shapes.Shape(tuple(a.shape), str(a.dtype)) for path, a in flatten(parameters).items()}
     wanted = {path: shapes.Shape(tuple(a.shape)) for path, a in flatten(expected).items()}
-    shapes.check(str(model.path / WEIGHTS), found, wanted, "its config.json belongs to another model")
+    shapes.check(str(where / WEIGHTS), found, wanted, "its config.json belongs to another model")
 
 
 def count(weights: Mapping[str, Any]) -> int:

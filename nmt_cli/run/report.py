@@ -94,8 +94,8 @@ def describe_run(path: Path, problems: list[str]) -> Facts:
     }
     if metrics:
         facts["log"] = {key: value for record in metrics for key, value in record.items()}  # the latest of each
-    for name, folder in (("best", run.best), ("last", run.last)):
-        folder = folder if folder.exists() else siblings(folder)[1]
+    for name, place in (("best", run.best), ("last", run.last)):
+        folder = place if place.exists() else siblings(place)[1]
         if folder.exists():
             model = describe_model(folder, problems)
             facts[name] = {**model["model"], "scores": model.get("scores", [])}
@@ -144,9 +144,9 @@ def folder_size(path: Path) -> int:
 def flat_rows(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     """Nested facts as rows of dotted name and value, in order; lists of objects are numbered."""
     rows: list[tuple[str, Any]] = []
-    for key, value in facts.items():
-        if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-            value = {str(number): item for number, item in enumerate(value, 1)}
+    for key, fact in facts.items():
+        is_numbered = isinstance(fact, list) and any(isinstance(item, Mapping) for item in fact)
+        value = {str(number): item for number, item in enumerate(fact, 1)} if is_numbered else fact
         if isinstance(value, Mapping):
             rows += flat_rows(value, f"{prefix}{key}.")
         else:

@@ -43,5 +43,6 @@ def check(where: str, found: Mapping[str, Shape], expected: Mapping[str, Shape],
     if lines:
         more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
         listing = "\n    ".join([*lines[:SHOWN], *more])
-        what = f"{where}: made for another model; {len(lines)} arrays differ:\n    {listing}"
+        number = "1 array differs" if len(lines) == 1 else f"{len(lines)} arrays differ"
+        what = f"{where}: made for another model; {number}:\n    {listing}"
         raise UserError(what, hint, Exit.INTEGRITY)

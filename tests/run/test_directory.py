@@ -32,7 +32,8 @@ def hold(run: Run) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(run.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
     return process
 
 
@@ -41,7 +42,8 @@ def test_a_second_training_is_refused_naming_the_process(run: Run) -> None:
         with pytest.raises(UserError, match=f"process {other.pid} on .* is training here") as refusal, run.locked():
             pass
         assert refusal.value.code == Exit.LOCKED
-        assert run.holder() is not None and str(other.pid) in str(run.holder())
+        assert run.holder() is not None
+        assert str(other.pid) in str(run.holder())
         other.communicate()
 
 
@@ -94,7 +96,8 @@ def test_a_read_only_run_is_refused_at_once(name: str) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         Path(folder).chmod(0o755)
     assert done.returncode == Exit.RESOURCE, done.stderr
-    assert f"{folder}" in done.stdout and "cannot write: Permission denied" in done.stdout
+    assert f"{folder}" in done.stdout
+    assert "cannot write: Permission denied" in done.stdout
 
 
 def test_a_path_through_a_file_is_refused(tmp_path: Path) -> None:
@@ -171,7 +174,8 @@ def test_each_sitting_is_recorded(run: Run) -> None:
     run.record_sitting("nmt train data run", "cpu", "abc")
     run.record_sitting("nmt train data run", "cpu", "abc")
     first, second = run.sittings()
-    assert first["command"] == second["command"] == "nmt train data run" and first["data_hash"] == "abc"
+    assert first["command"] == second["command"] == "nmt train data run"
+    assert first["data_hash"] == "abc"
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"sittings": 3}', "null"])

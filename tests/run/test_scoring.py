@@ -48,7 +48,8 @@ def test_each_score_carries_its_signature() -> None:
 def test_several_sets_of_references_all_count() -> None:
     one = score(HYPOTHESES, [REFERENCES])[0]
     both = score(HYPOTHESES, [REFERENCES, HYPOTHESES])[0]
-    assert both.value == pytest.approx(100.0) and one.value < 100.0
+    assert both.value == pytest.approx(100.0)
+    assert one.value < 100.0
     assert "nrefs:2" in both.signature
 
 
@@ -63,7 +64,8 @@ def test_lowercase_ignores_case_and_says_so() -> None:
 def test_bootstrap_gives_the_same_interval_every_time() -> None:
     first = score(HYPOTHESES * 10, [REFERENCES * 10], bootstrap=50)[0]
     again = score(HYPOTHESES * 10, [REFERENCES * 10], bootstrap=50)[0]
-    assert first.interval is not None and first == again
+    assert first.interval is not None
+    assert first == again
     mean, half_width = first.interval
     assert abs(mean - first.value) < half_width < 20
     assert "bs:50|seed:12345" in first.signature
@@ -75,12 +77,10 @@ def test_without_bootstrap_there_is_no_interval() -> None:
 
 def test_text_names_score_interval_and_signature() -> None:
     text = str(score(HYPOTHESES, [REFERENCES], bootstrap=10)[0])
-    assert (
-        text.startswith("BLEU = ")
-        and "±" in text
-        and "BP = " in text
-        and text.splitlines()[1].strip().startswith("nrefs:1")
-    )
+    assert text.startswith("BLEU = ")
+    assert "±" in text
+    assert "BP = " in text
+    assert text.splitlines()[1].strip().startswith("nrefs:1")
 
 
 @pytest.mark.parametrize("shorter", ["hypotheses", "references"])
@@ -124,7 +124,8 @@ def test_metrics_are_parsed_in_order_each_once() -> None:
 def test_unknown_metrics_are_refused_naming_the_known(text: str) -> None:
     with pytest.raises(UserError, match="metric") as refusal:
         parse_metrics(text)
-    assert refusal.value.code == Exit.USAGE and "bleu, chrf, ter" in refusal.value.hint
+    assert refusal.value.code == Exit.USAGE
+    assert "bleu, chrf, ter" in refusal.value.hint
 
 
 @settings(max_examples=40, deadline=None)
