@@ -45,7 +45,7 @@ def save(run: Run, step: int, state: Any, progress: Mapping[str, Any], keep: int
     temporary = run.checkpoints / f"{SAVING}{final.name}"
     try:
         with writing(temporary):
-            temporary.mkdir(parents=True)
+            temporary.mkdir()
             arrays.write(temporary, state)
             (temporary / "progress.json").write_text(json.dumps({"step": step, **progress}, indent=2) + "\n")
             write_manifest(temporary)
@@ -118,7 +118,7 @@ def damage(folder: Path) -> str | None:
 def remove_leftovers(run: Run) -> None:
     """Delete what killed saves and removals of ours left behind; nothing else has such names."""
     with writing(run.checkpoints):
-        run.checkpoints.mkdir(parents=True, exist_ok=True)
+        run.checkpoints.mkdir(exist_ok=True)  # Not its parent: a run that was removed does not come back.
         for entry in list(run.checkpoints.iterdir()):
             if entry.name.startswith((SAVING, REMOVING)):
                 shutil.rmtree(entry)

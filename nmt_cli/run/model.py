@@ -74,7 +74,7 @@ def save_model(
     try:
         with writing(folder):
             recover(folder)
-            temporary.mkdir(parents=True)
+            temporary.mkdir()
             # safetensors writes the buffer as it lies in memory: a transposed view would be saved wrong.
             weights = {path: np.asarray(array, order="C") for path, array in flatten(parameters).items()}
             save_weights(save_file, weights, temporary / WEIGHTS)
@@ -220,7 +220,7 @@ def read_card(path: Path) -> dict[str, Any]:
         card = json.loads(read_json(path))
     except (ValueError, RecursionError) as error:
         raise damaged(path, f"not JSON: {error}") from error
-    if not isinstance(card, dict) or card.get("format") not in range(1, 1000):
+    if not isinstance(card, dict) or type(card.get("format")) is not int or card["format"] < 1:
         raise damaged(path, "not the card of a model")
     if card["format"] > FORMAT:
         what = f"{path}: the model has format {card['format']}, this nmt-cli reads up to {FORMAT}"

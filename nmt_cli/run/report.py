@@ -57,14 +57,14 @@ def describe_data(path: Path, problems: list[str]) -> Facts:
     verify(path, problems)
     return {
         "contents": read_facts(path / "report.json", problems),
-        "configuration": read_facts(path / CONFIG, problems),
         "size": {"bytes": folder_size(path)},
+        "configuration": read_facts(path / CONFIG, problems),
     }
 
 
 def describe_model(path: Path, problems: list[str]) -> Facts:
     verify(path, problems)
-    facts: Facts = {"model": {}, "configuration": read_facts(path / CONFIG, problems)}
+    facts: Facts = {"model": {}}
     try:
         card = read_card(path / CARD)
         facts |= {key: card.pop(key) for key in ("scores", "data", "provenance") if card.get(key)}
@@ -78,28 +78,27 @@ def describe_model(path: Path, problems: list[str]) -> Facts:
         facts["model"]["parameters"] = sum(math.prod(array.shape) for array in arrays)
         facts["model"]["weights"] = ", ".join(sorted({array.dtype for array in arrays}))
     facts["model"]["bytes"] = folder_size(path)
-    return facts
+    return {**facts, "configuration": read_facts(path / CONFIG, problems)}
 
 
 def describe_run(path: Path, problems: list[str]) -> Facts:
     run = Run(path)
-    metrics = run.metrics()
-    sittings = run.sittings()
-    facts: Facts = {
-        "training": {"now": run.holder() or "nobody trains here", "sittings": len(sittings)},
-        "checkpoints": describe_checkpoints(run, problems),
-        "configuration": read_facts(run.config_file, problems),
-        "provenance": sittings[-1] if sittings else {},
-        "size": {"bytes": folder_size(path)},
-    }
-    if metrics:
-        facts["log"] = {key: value for record in metrics for key, value in record.items()}  # the latest of each
+    metrics, sittings = run.metrics(), run.sittings()
+    facts: Facts = {"training": {"now": run.holder() or "nobody trains here", "sittings": len(sittings)}}
     for name, place in (("best", run.best), ("last", run.last)):
         folder = place if place.exists() else siblings(place)[1]
         if folder.exists():
             model = describe_model(folder, problems)
             facts[name] = {**model["model"], "scores": model.get("scores", [])}
-    return facts
+    if metrics:
+        facts["log"] = {key: value for record in metrics for key, value in record.items()}  # the latest of each
+    return {
+        **facts,
+        "checkpoints": describe_checkpoints(run, problems),
+        "size": {"bytes": folder_size(path)},
+        "configuration": read_facts(run.config_file, problems),
+        "provenance": sittings[-1] if sittings else {},
+    }
 
 
 def describe_checkpoints(run: Run, problems: list[str]) -> Facts:

@@ -40,6 +40,7 @@ def state_of(seed: int, hidden: int = 4) -> State:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
+    (tmp_path / "run").mkdir()
     return Run(tmp_path / "run")
 
 
@@ -229,6 +230,14 @@ def test_leftovers_of_killed_saves_go_at_the_next(run: Run) -> None:
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["00000004", "mine"]
 
 
+def test_a_run_that_was_removed_is_refused_at_once_and_does_not_come_back(run: Run) -> None:
+    run.path.rmdir()
+    with pytest.raises(UserError, match="cannot write") as refusal:
+        save(run, 1, state_of(1), {}, keep=1)
+    assert refusal.value.code == Exit.RESOURCE
+    assert not run.path.exists()
+
+
 def test_orbax_logs_nothing(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     save(run, 1, state_of(1), {}, keep=1)
     restored_step(run)
@@ -337,6 +346,7 @@ print(n)
 def crashed_at_every(stride: int, folder: Path) -> list[Path]:
     """Runs in which a save of step 3, after steps 1 and 2, died at its first call, and every `stride`-th from there."""
     start = Run(folder / "start")
+    start.path.mkdir()
     state = {"kernel": np.zeros((8, 8)), "step": np.asarray(0)}
     for step in (1, 2):
         save(start, step, state, {}, keep=2)
