@@ -119,6 +119,7 @@ def remove_leftovers(run: Run) -> None:
     """Delete what killed saves and removals of ours left behind; nothing else has such names."""
     with writing(run.checkpoints):
         run.checkpoints.mkdir(exist_ok=True)  # Not its parent: a run that was removed does not come back.
+        sync(run.path)
         for entry in list(run.checkpoints.iterdir()):
             if entry.name.startswith((SAVING, REMOVING)):
                 shutil.rmtree(entry)
