@@ -118,7 +118,7 @@ def target(leaf: Any) -> Any:
     if is_random_key(leaf):
         leaf = jax.eval_shape(jax.random.key_data, leaf)
     sharding = leaf.sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)  # type: ignore[no-untyped-call]
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
 def rebuilt(leaf: Any, stored: Any, impl: str | None) -> Any:
