@@ -11,7 +11,7 @@ from nmt_cli.config import Train
 from nmt_cli.data.batching import Batches, buckets
 from nmt_cli.data.store import Prepared
 from nmt_cli.nn.loss import Loss
-from nmt_cli.run.scoring import quick_score
+from nmt_cli.run.scoring import corpus_score
 from nmt_cli.run.translator import Translator
 
 SHAPES = 4  # more would pad less and compile longer
@@ -69,7 +69,7 @@ class Validator:
             texts += [translation.text for translation in self.translator.translate(lines, beam=1)]
         return Validation(
             loss=log_loss / max(tokens, 1.0),
-            bleu=quick_score("bleu", texts, self.target) if texts else None,
-            chrf=quick_score("chrf", texts, self.target) if texts else None,
+            bleu=corpus_score("bleu", texts, self.target) if texts else None,
+            chrf=corpus_score("chrf", texts, self.target) if texts else None,
             samples=list(zip(self.source, self.target, texts, strict=True))[:SAMPLES],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -75,35 +76,57 @@ def ema_decay(train: Train, step: jax.Array) -> jax.Array:
     return jnp.minimum(train.ema_decay, (1.0 + now) / (10.0 + now))
 
 
-def make_step(model: Seq2Seq, train: Train) -> Callable[..., tuple[TrainState, StepReport]]:
-    """`step(state, batches, rng) -> (state, report)`: compiled once for each shape of batch; `state` is consumed.
+class Updates:
+    """`updates(state, batches, rng) -> (state, report)`: compiled once for each shape of batch; `state` is consumed.
 
-    batches: `train.accumulate` of them; their gradients make one update.
+    compile: makes a program of a jitted function and its arguments; told what for.
     """
 
-    def whole(state: TrainState, batch: Batch, rng: jax.Array) -> tuple[TrainState, StepReport]:
-        key = jax.random.fold_in(jax.random.fold_in(rng, state.step), 0)
-        gradients, loss = batch_gradients(model, train, state.params, batch, key)
-        return update(train, state, gradients, loss)
+    def __init__(self, model: Seq2Seq, train: Train, compile: Callable[..., Any]) -> None:
+        self.compile = compile
+        self.programs: dict[tuple[int, ...], Any] = {}
+        self.whole = jax.jit(partial(whole_update, model, train), donate_argnums=0)
+        self.part = jax.jit(partial(part_of_update, model, train))
+        self.add = jax.jit(lambda x, y: jax.tree.map(jnp.add, x, y), donate_argnums=0)
+        self.finish = jax.jit(lambda state, total: update(train, state, *total), donate_argnums=0)
+        self.accumulate = train.accumulate
 
-    def part(params: Params, batch: Batch, rng: jax.Array, step: jax.Array, index: int) -> tuple[Params, Loss]:
-        key = jax.random.fold_in(jax.random.fold_in(rng, step), index)
-        return batch_gradients(model, train, params, batch, key)
+    def program(self, state: TrainState, batch: Batch, rng: jax.Array) -> Any:
+        """The compiled program for a batch of this shape."""
+        shape = (*batch.source.shape, batch.target_in.shape[1])
+        if shape not in self.programs:
+            what = f"batches of {shape[0]} pairs, {shape[1]} x {shape[2]} pieces"
+            arguments = (state, batch, rng) if self.accumulate == 1 else (state.params, batch, rng, state.step, 0)
+            self.programs[shape] = self.compile(
+                self.whole if self.accumulate == 1 else self.part, *arguments, what=what
+            )
+        return self.programs[shape]
 
-    whole_compiled = jax.jit(whole, donate_argnums=0)
-    part_compiled = jax.jit(part)
-    add = jax.jit(lambda x, y: jax.tree.map(jnp.add, x, y), donate_argnums=0)
-    finish = jax.jit(lambda state, total: update(train, state, *total), donate_argnums=(0, 1))
+    def __call__(self, state: TrainState, batches: Sequence[Batch], rng: jax.Array) -> tuple[TrainState, StepReport]:
+        """One update from `train.accumulate` batches."""
+        if self.accumulate == 1:
+            result: tuple[TrainState, StepReport] = self.program(state, batches[0], rng)(state, batches[0], rng)
+            return result
+        total = None
+        for index, batch in enumerate(batches):
+            part = self.program(state, batch, rng)(state.params, batch, rng, state.step, index)
+            total = part if total is None else self.add(total, part)
+        result = self.finish(state, total)
+        return result
 
-    def step(state: TrainState, batches: Sequence[Batch], rng: jax.Array) -> tuple[TrainState, StepReport]:
-        if len(batches) == 1:
-            return whole_compiled(state, batches[0], rng)
-        total = part_compiled(state.params, batches[0], rng, state.step, 0)
-        for index, batch in enumerate(batches[1:], start=1):
-            total = add(total, part_compiled(state.params, batch, rng, state.step, index))
-        return finish(state, total)
 
-    return step
+def whole_update(
+    model: Seq2Seq, train: Train, state: TrainState, batch: Batch, rng: jax.Array
+) -> tuple[TrainState, StepReport]:
+    """An update from one batch."""
+    return update(train, state, *part_of_update(model, train, state.params, batch, rng, state.step, 0))
+
+
+def part_of_update(
+    model: Seq2Seq, train: Train, params: Params, batch: Batch, rng: jax.Array, step: jax.Array, index: int | jax.Array
+) -> tuple[Params, Loss]:
+    """The gradient of one batch of an update; its random numbers follow from the step and its place in the update."""
+    return batch_gradients(model, train, params, batch, jax.random.fold_in(jax.random.fold_in(rng, step), index))
 
 
 def make_loss(model: Seq2Seq) -> Callable[[Params, Batch], Loss]:
