@@ -9,7 +9,19 @@ from dataclasses import replace
 from typing import TypeVar
 
 from nmt_cli.data.demo import french, lexicon
-from nmt_cli.data.demo.syntax import HELPERS, HUMANS, KIN, MASSES, Adjective, Clause, Noun, NounPhrase, Pair, Pronoun, Verb
+from nmt_cli.data.demo.syntax import (
+    HELPERS,
+    HUMANS,
+    KIN,
+    MASSES,
+    Adjective,
+    Clause,
+    Noun,
+    NounPhrase,
+    Pair,
+    Pronoun,
+    Verb,
+)
 from nmt_cli.data.demo.writing import phrase_pair
 
 Choice = TypeVar("Choice")
@@ -90,7 +102,8 @@ class Author:
         if not fitting or not self.chance(often):
             return ()
         first = self.any(fitting)
-        others = [word for word in fitting if word.before != first.before and word.rank != first.rank]
+        # Two opinions of one thing sound odd; what is seen of it goes with anything.
+        others = [word for word in fitting if word.before != first.before and (word.seen or first.seen)]
         return (first, self.any(others)) if others and self.chance(0.3) else (first,)
 
     def person(self, owner: Pronoun | None = None) -> NounPhrase:
@@ -112,7 +125,11 @@ class Author:
     # Clauses
 
     def clause(
-        self, verb: Verb | None = None, tense: str = "", subject: NounPhrase | Pronoun | None = None, plain: bool = False
+        self,
+        verb: Verb | None = None,
+        tense: str = "",
+        subject: NounPhrase | Pronoun | None = None,
+        plain: bool = False,
     ) -> Clause:
         """Somebody does something, at some time perhaps; plain: neither negated nor timed."""
         verb = verb or self.any(lexicon.verbs())
@@ -155,7 +172,11 @@ class Author:
     def habit(self) -> Pair:
         """When something happens again and again."""
         day = self.any(lexicon.pairs("days"))
-        habits = [Pair(f"le {day.french}", f"on {day.english}s"), self.hour(), self.any(lexicon.pairs("times", "habit"))]
+        habits = [
+            Pair(f"le {day.french}", f"on {day.english}s"),
+            self.hour(),
+            self.any(lexicon.pairs("times", "habit")),
+        ]
         return self.any(habits)
 
     def hour(self) -> Pair:
@@ -272,4 +293,3 @@ def owner_by(clause: Clause) -> Pronoun | None:
     if isinstance(subject, Pronoun):
         return subject
     return subject.pronoun if subject.human else None
-

@@ -11,8 +11,8 @@ ENDINGS = {  # group: six endings of the present
     "ir": "is is it issons issez issent",
     "re": "s s - ons ez ent",
 }
-IMPERFECT = "ais ais ait ions iez aient".split()
-FUTURE = "ai as a ons ez ont".split()
+IMPERFECT = ("ais", "ais", "ait", "ions", "iez", "aient")
+FUTURE = ("ai", "as", "a", "ons", "ez", "ont")
 
 
 @cache

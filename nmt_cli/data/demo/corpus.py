@@ -13,7 +13,7 @@ from nmt_cli.data.demo.grammar import sentence
 from nmt_cli.data.demo.syntax import Pair
 
 SEED = 1992
-TRAIN, VALID, TEST = 9000, 200, 300
+TRAIN, VALID, TEST = 10_000, 200, 300
 KNOWN = 3  # times a word of a held-out sentence stands in the training part, at least
 
 
@@ -32,7 +32,7 @@ def make_corpus(seed: int = SEED) -> Corpus:
     """
     pairs = invent(Author(seed), TRAIN + 3 * (VALID + TEST))
     fixed = list(lexicon.pairs("fixed"))
-    kept = [pair for pair in pairs if pair not in set(fixed)]
+    kept = [pair for pair in pairs if pair not in fixed]
     train, rest = fixed + kept[: TRAIN - len(fixed)], kept[TRAIN - len(fixed) :]
     known = [frequent_words(pair.french for pair in train), frequent_words(pair.english for pair in train)]
     seen = {text for pair in train for text in pair}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from nmt_cli.data.demo.lexicon import tables
 from nmt_cli.data.demo.syntax import HELPERS, MASSES, Adjective, Clause, Noun, NounPhrase, Pronoun, Relative
 
@@ -16,7 +18,7 @@ CONSONANT_SOUND = ("uni", "use", "eu", "one")
 def spell(*parts: str) -> str:
     """Join words: a + apple = an apple, can + not = cannot."""
     words = " ".join(parts).split()
-    for here, (first, second) in enumerate(zip(words, words[1:], strict=False)):
+    for here, (first, second) in enumerate(pairwise(words)):
         if first == "a" and second[0].lower() in "aeiou" and not second.lower().startswith(CONSONANT_SOUND):
             words[here] = "an"
     return " ".join(words).replace("can not", "cannot")

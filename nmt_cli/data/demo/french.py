@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from nmt_cli.data.demo import conjugation
 from nmt_cli.data.demo.syntax import HELPERS, MASSES, Adjective, Clause, NounPhrase, Pronoun, Relative
 
@@ -20,7 +22,7 @@ TENSES = {"present": conjugation.present, "imperfect": conjugation.imperfect, "f
 
 
 def spell(*parts: str) -> str:
-    """Join words: de + le = du, le + ami = l'ami. The stars of the lexicon keep words apart and vanish."""
+    """Join words: de + le = du, le + ami = l'ami. The stars of the lexicon keep words apart, and stay for the next time."""
     words = " ".join(parts).split()
     for here in range(len(words) - 1, 0, -1):
         first, second = words[here - 1 : here + 1]
@@ -28,7 +30,7 @@ def spell(*parts: str) -> str:
             words[here - 1 : here + 1] = [f"{first[:-1]}'{second}"]
         elif (first, second) in CONTRACTED:
             words[here - 1 : here + 1] = [CONTRACTED[first, second]]
-    return " ".join(words).replace("*", "")
+    return " ".join(words)
 
 
 def starts_with_vowel(word: str) -> bool:
@@ -62,7 +64,7 @@ def noun_phrase(phrase: NounPhrase) -> str:
     after = [adjective(word, phrase) for word in phrase.adjectives if not word.before]
     noun = pluralize(phrase.noun.french) if phrase.plural else phrase.noun.french
     words = [*determiner(phrase, bool(before)).split(), *before, noun, *after]
-    for here, (first, second) in enumerate(zip(words, words[1:], strict=False)):
+    for here, (first, second) in enumerate(pairwise(words)):
         if first in BEFORE_VOWEL and starts_with_vowel(second) and here < len(words) - 1 - len(after):
             words[here] = BEFORE_VOWEL[first]
     words += ["de", noun_phrase(phrase.of)] if phrase.of else []
@@ -110,7 +112,11 @@ def subject(clause: Clause) -> str:
 
 def pronoun(word: Pronoun) -> str:
     """A subject pronoun."""
-    return {"il": "elle", "ils": "elles"}.get(form := SUBJECTS[word.index], form) if word.feminine else SUBJECTS[word.index]
+    return (
+        {"il": "elle", "ils": "elles"}.get(form := SUBJECTS[word.index], form)
+        if word.feminine
+        else SUBJECTS[word.index]
+    )
 
 
 def clitics(clause: Clause) -> str:

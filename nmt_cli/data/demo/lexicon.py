@@ -51,9 +51,10 @@ def nouns_of(kinds: tuple[str, ...]) -> tuple[Noun, ...]:
 def adjectives() -> tuple[Adjective, ...]:
     """Every adjective, once for each of its meanings."""
     return tuple(
-        Adjective(*french.split(), english, tuple(group["of"]), rank, group.get("before", False), name == "state")
+        Adjective(masculine, feminine, english, tuple(group["of"]), rank, group.get("before", False), name)
         for rank, (name, group) in enumerate(tables()["adjectives"].items())
         for french, english in group["words"].items()
+        for masculine, feminine in [french.split()]
     )
 
 

@@ -94,11 +94,11 @@ def work_for(author: Author) -> Pair:
 
 
 def act_politically(author: Author) -> Pair:
-    """The European Parliament is going to discuss the French economic policy."""
+    """The European Parliament is going to study the French economic policy."""
     actors = [pair for pair in lexicon.pairs("institutions") if pair.english.split()[-1] in ACTORS]
     actor = author.any(actors)
     subject = NounPhrase(Noun(actor.french, actor.english, "institution"), "name")
-    verb = Verb(*author.any([Pair("critiquer", "criticize"), Pair("défendre", "defend"), Pair("discuter", "discuss")]))
+    verb = Verb(*author.any([Pair("critiquer", "criticize"), Pair("défendre", "defend"), Pair("étudier", "study")]))
     tense = author.weighted({"past": 3, "future": 2, "aller": 1})
     helper = "aller" if tense == "aller" else ""
     clause = Clause(subject, verb, "present" if helper else tense, helper=helper, complements=(matter(author),))

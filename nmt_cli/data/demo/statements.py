@@ -7,7 +7,7 @@ from dataclasses import replace
 from nmt_cli.data.demo import english, french, lexicon
 from nmt_cli.data.demo.author import PRONOUNS, Author, said_of
 from nmt_cli.data.demo.syntax import HUMANS, MASSES, Clause, NounPhrase, Pair, Pronoun, Relative
-from nmt_cli.data.demo.writing import BE, FEEL, clause_pair, comma, joined, phrase_pair, so, spoken
+from nmt_cli.data.demo.writing import BE, FEEL, alone, clause_pair, comma, joined, phrase_pair, so, spoken
 
 SEEN = ("home", "area", "vehicle", "animal", "clothing", "furniture", "text", "food")
 COMPARED = ("name", "family", "parent", "animal", "vehicle", "clothing", "furniture", "home")
@@ -16,6 +16,7 @@ COMPARABLE = {
     "intelligent", "serious", "shy", "polite", "lazy", "happy", "sad", "tired", "funny", "dirty", "practical",
 }  # fmt: skip
 ABSOLUTE = {"delicious", "excellent", "magnificent", "alone", "absent", "square", "round", "new"}  # not "very new"
+REASONS = ("happy", "tired", "ill", "sad", "worried")
 KITCHEN = ("food", "drink", "dish")
 SUPERLATIVES = ("big", "small", "beautiful", "pretty", "old")
 
@@ -155,14 +156,14 @@ def when(author: Author) -> Pair:
 def because(author: Author) -> Pair:
     """He is sleeping because he is tired."""
     tense = author.weighted({"present": 1, "past": 1})
-    clause = replace(author.clause(author.verb(("action",)), tense, plain=True), polarity=author.weighted({"": 2, "pas": 1}))
+    clause = author.clause(author.verb(("action",), ()), tense, plain=True)
+    clause = replace(clause, polarity=author.weighted({"": 2, "pas": 1}))
     who = clause.subject if isinstance(clause.subject, Pronoun) else clause.subject.pronoun
     tense = "present" if tense == "present" else "imperfect"
-    if clause.polarity:
-        clause = replace(clause, complements=())
     reason = Clause(who, FEEL, tense, complements=(author.any(lexicon.pairs("feelings")[:5]),))
     if who.human and author.chance(0.5):
-        word = author.any([word for word in said_of(who) if word.state])
+        reasons = REASONS[1:] if clause.polarity else REASONS
+        word = author.any([word for word in said_of(who) if word.english in reasons])
         reason = Clause(who, BE, tense, complements=(so(word, who),))
     return spoken(joined(clause_pair(clause), Pair("parce que", "because"), clause_pair(reason)))
 
@@ -204,9 +205,11 @@ def belong(author: Author) -> Pair:
 
 def phrase_alone(author: Author) -> Pair:
     """A small white house: no sentence, no full stop."""
-    noun = author.noun(("home", "vehicle", "animal", "clothing", "furniture", "thing", "text", "dish", "person", "venue"))
+    noun = author.noun(
+        ("home", "vehicle", "animal", "clothing", "furniture", "thing", "text", "dish", "person", "venue")
+    )
     phrase = author.noun_phrase(noun, {"definite": 3, "indefinite": 4, "this": 1, "possessive": 1, "number": 2})
-    return phrase_pair(replace(phrase, adjectives=author.adjectives(noun, often=0.9)))
+    return alone(phrase_pair(replace(phrase, adjectives=author.adjectives(noun, often=0.9))))
 
 
 def tell_time(author: Author) -> Pair:
@@ -217,4 +220,3 @@ def tell_time(author: Author) -> Pair:
     if author.chance(0.5):
         return spoken(joined(Pair("il est", "it is"), Pair(f"{hour.french} heures", f"{hour.english} o'clock")))
     return spoken(joined(Pair("il est", "it is"), Pair(f"{hour.french} heures et demie", f"half past {hour.english}")))
-

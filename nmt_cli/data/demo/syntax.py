@@ -43,7 +43,17 @@ class Adjective:
     of: tuple[str, ...]  # the kinds of noun that can be so
     rank: int
     before: bool  # in French it precedes its noun
-    state: bool = False  # can only be said with `to be`
+    group: str  # of the lexicon
+
+    @property
+    def state(self) -> bool:
+        """Whether it can only be said with `to be`."""
+        return self.group == "state"
+
+    @property
+    def seen(self) -> bool:
+        """Whether it is no opinion."""
+        return self.group in ("use", "shape", "colour", "coat", "nationality")
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,14 @@ FEEL = Verb("avoir", "be", aspect="state")  # avoir faim = to be hungry
 
 def spoken(pair: Pair, mark: str = ".") -> Pair:
     """With a capital letter and its final mark, before which French wants a space unless it is a full stop."""
+    pair = alone(pair)
     marks = (mark if mark == "." else f" {mark}", mark)
     return Pair(*(text[0].upper() + text[1:] + end for text, end in zip(pair, marks, strict=True)))
+
+
+def alone(pair: Pair) -> Pair:
+    """A pair that is no sentence, without the stars of the lexicon."""
+    return Pair(pair.french.replace("*", ""), pair.english)
 
 
 def joined(*pairs: Pair) -> Pair:
