@@ -53,7 +53,7 @@ def test_every_word_of_a_held_out_sentence_is_known_from_training(corpus: Corpus
 
 def test_no_french_sentence_ever_gets_two_translations() -> None:
     translations: dict[str, str] = {}
-    for seed in range(4):
+    for seed in (0, 1):
         author = Author(seed)
         for _ in range(5000):
             pair = sentence(author)
@@ -87,8 +87,8 @@ def test_nothing_is_left_unelided_or_uncontracted(corpus: Corpus) -> None:
 
 def test_the_same_seed_makes_the_same_corpus_whatever_python_hashes_to() -> None:
     code = (
-        "import hashlib; from nmt_cli.data.demo.corpus import make_corpus;"
-        "print(hashlib.sha256(repr(make_corpus(3)).encode()).hexdigest())"
+        "import hashlib; from nmt_cli.data.demo.author import Author; from nmt_cli.data.demo.corpus import invent;"
+        "print(hashlib.sha256(repr(invent(Author(3), 1000)).encode()).hexdigest())"
     )
     digests = set()
     for hash_seed in ("1", "2"):
@@ -177,7 +177,10 @@ def test_an_aspirated_h_keeps_the_article_whole_however_deep_it_stands() -> None
         (Clause(NOUS, lexicon.verb("se lever"), "past"), ("nous nous sommes levés", "we got up")),
         (Clause(JE, lexicon.verb("aimer"), "imperfect"), ("j'aimais", "I liked")),
         (Clause(TU, lexicon.verb("dormir"), helper="venir"), ("tu viens de dormir", "you have just slept")),
-        (Clause(TU, lexicon.verb("dormir"), "present", "pas", "pouvoir"), ("tu ne peux pas dormir", "you cannot sleep")),
+        (
+            Clause(TU, lexicon.verb("dormir"), "present", "pas", "pouvoir"),
+            ("tu ne peux pas dormir", "you cannot sleep"),
+        ),
         (Clause(IL, lexicon.verb("chanter"), "imperfect", habitual=True), ("il chantait", "he used to sing")),
         (Clause(IL, lexicon.verb("chanter"), "imperfect", ongoing=True), ("il chantait", "he was singing")),
     ],
