@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from nmt_cli.data.demo import french, lexicon
+from nmt_cli.data.demo.sense import attributes, is_daily, owner_by
 from nmt_cli.data.demo.syntax import (
     HELPERS,
     HUMANS,
@@ -29,7 +30,8 @@ Choice = TypeVar("Choice")
 # How often each tense (or helper, whose tense is the present) is used, by the aspect of the verb.
 TENSES: dict[str, dict[str, int]] = {
     "action": {
-        "present": 9, "past": 7, "imperfect": 3, "future": 3, "aller": 2, "venir": 1, "vouloir": 2, "pouvoir": 1, "devoir": 1,
+        "present": 9, "past": 7, "imperfect": 3, "future": 3,
+        "aller": 2, "venir": 1, "vouloir": 2, "pouvoir": 1, "devoir": 1,
     },
     "event": {"present": 3, "past": 8, "future": 4, "aller": 3, "venir": 1},
     "perception": {"present": 6, "past": 5, "future": 2, "pouvoir": 2, "vouloir": 1},
@@ -37,35 +39,11 @@ TENSES: dict[str, dict[str, int]] = {
 }  # fmt: skip
 POLARITIES = {"": 14, "pas": 4, "jamais": 1, "plus": 1}
 PRONOUNS = tuple(
-    Pronoun(person, plural, feminine)
-    for person in (1, 2, 3)
-    for plural in (False, True)
-    for feminine in (False, True)
+    Pronoun(person, plural, feminine) for person in (1, 2, 3) for plural in (False, True) for feminine in (False, True)
 )
 SPEAKERS = tuple(pronoun for pronoun in PRONOUNS if pronoun.person < 3)
 QUANTITIES = ("number", "several", "few", "many")
-DAILY = {
-    *HUMANS,
-    "food",
-    "dish",
-    "drink",
-    "text",
-    "language",
-    "subject",
-    "sport",
-    "instrument",
-    "venue",
-}
-COUNTED = {
-    "definite": 5,
-    "indefinite": 5,
-    "this": 2,
-    "possessive": 2,
-    "number": 2,
-    "several": 1,
-    "few": 1,
-    "many": 1,
-}
+COUNTED = {"definite": 5, "indefinite": 5, "this": 2, "possessive": 2, "number": 2, "several": 1, "few": 1, "many": 1}
 
 
 class Author:
@@ -73,7 +51,7 @@ class Author:
 
     def __init__(self, seed: int) -> None:
         # random() is the one method whose numbers Python promises never to change.
-        self.random = random.Random(seed).random
+        self.random = random.Random(seed).random  # noqa: S311 (no secrets here)
         self.used: Counter[object] = Counter()
 
     def chance(self, probability: float) -> bool:
@@ -102,9 +80,7 @@ class Author:
         """A noun of one of these kinds; each kind is as likely as the others."""
         return self.any(lexicon.nouns_of((self.any(kinds),)))
 
-    def noun_phrase(
-        self, noun: Noun, determiners: dict[str, int], owner: Pronoun | None = None
-    ) -> NounPhrase:
+    def noun_phrase(self, noun: Noun, determiners: dict[str, int], owner: Pronoun | None = None) -> NounPhrase:
         """The noun with a determiner it can have; owner: of a possessive, else somebody who speaks."""
         if noun.kind in ("name", "city", "country"):
             return NounPhrase(noun, "name")
@@ -114,20 +90,12 @@ class Author:
         if noun.kind in MASSES and determiner in ("indefinite", *QUANTITIES):
             determiner = "some"
         phrase = NounPhrase(noun, determiner, adjectives=self.adjectives(noun))
-        if determiner in QUANTITIES or (
-            noun.kind not in (*MASSES, "parent") and self.chance(0.25)
-        ):
+        if determiner in QUANTITIES or (noun.kind not in (*MASSES, "parent") and self.chance(0.25)):
             phrase = replace(phrase, plural=True)
         if determiner == "number":
             numbers = lexicon.pairs("numbers")
-            return replace(
-                phrase, number=self.any(numbers[:9] if self.chance(0.6) else numbers)
-            )
-        return (
-            replace(phrase, owner=owner or self.any(SPEAKERS))
-            if determiner == "possessive"
-            else phrase
-        )
+            return replace(phrase, number=self.any(numbers[:9] if self.chance(0.6) else numbers))
+        return replace(phrase, owner=owner or self.any(SPEAKERS)) if determiner == "possessive" else phrase
 
     def adjectives(self, noun: Noun, often: float = 0.3) -> tuple[Adjective, ...]:
         """No adjective, one, or one before the noun and one after it."""
@@ -136,11 +104,7 @@ class Author:
             return ()
         first = self.any(fitting)
         # Two opinions of one thing sound odd; what is seen of it goes with anything.
-        others = [
-            word
-            for word in fitting
-            if word.before != first.before and (word.seen or first.seen)
-        ]
+        others = [word for word in fitting if word.before != first.before and (word.seen or first.seen)]
         return (first, self.any(others)) if others and self.chance(0.3) else (first,)
 
     def person(self, owner: Pronoun | None = None) -> NounPhrase:
@@ -156,9 +120,7 @@ class Author:
     def subject(self, verb: Verb) -> NounPhrase | Pronoun:
         """Somebody, or some animal, that can do it."""
         if "animal" in verb.who and self.chance(0.3):
-            return self.noun_phrase(
-                self.noun(("animal",)), {"definite": 6, "this": 1, "number": 1}
-            )
+            return self.noun_phrase(self.noun(("animal",)), {"definite": 6, "this": 1, "number": 1})
         return self.any(PRONOUNS) if self.chance(0.5) else self.person()
 
     # Clauses
@@ -173,30 +135,16 @@ class Author:
         """Somebody does something, at some time perhaps; plain: neither negated nor timed."""
         verb = verb or self.any(lexicon.verbs())
         tense = tense or self.weighted(TENSES[verb.aspect])
-        if (
-            verb.aspect == "event"
-            and tense == "present"
-            and (plain or not is_daily(verb))
-        ):
+        if verb.aspect == "event" and tense == "present" and (plain or not is_daily(verb)):
             tense = "past"
         if tense == verb.french:  # nobody says "is going to go"
             tense = "future"
         helper = tense if tense in HELPERS else ""
-        clause = Clause(
-            subject or self.subject(verb),
-            verb,
-            "present" if helper else tense,
-            helper=helper,
-        )
+        clause = Clause(subject or self.subject(verb), verb, "present" if helper else tense, helper=helper)
         if plain:
             return self.completed(replace(clause, ongoing=verb.aspect == "action"))
         polarity = self.weighted(POLARITIES)
-        odd = (
-            clause.tense == "past"
-            and polarity == "plus"
-            or verb.aspect == "state"
-            and polarity == "jamais"
-        )
+        odd = (clause.tense == "past" and polarity == "plus") or (verb.aspect == "state" and polarity == "jamais")
         if helper != "venir" and not odd:
             clause = replace(clause, polarity=polarity)
         return self.completed(self.timed(clause))
@@ -205,47 +153,22 @@ class Author:
         """A verb of these aspects; what: kinds of objects it can take, directly ((): it takes none)."""
         verbs = [verb for verb in lexicon.verbs() if verb.aspect in aspects]
         if what is not None:
-            verbs = [
-                verb
-                for verb in verbs
-                if (set(verb.what) & set(what) if what else not verb.what)
-            ]
-            verbs = [
-                verb
-                for verb in verbs
-                if not (verb.preposition or verb.generic or verb.to)
-            ]
+            verbs = [verb for verb in verbs if (set(verb.what) & set(what) if what else not verb.what)]
+            verbs = [verb for verb in verbs if not (verb.preposition or verb.generic or verb.to)]
         return self.any(verbs)
 
     def timed(self, clause: Clause) -> Clause:
         """The clause with how often or when it happens, where that makes sense; times come last."""
         verb, tense = clause.verb, clause.helper or clause.tense
-        if (
-            verb.aspect in ("state", "perception")
-            or clause.polarity in ("jamais", "plus")
-            or tense == "venir"
-        ):
+        if verb.aspect in ("state", "perception") or clause.polarity in ("jamais", "plus") or tense == "venir":
             return clause
-        if (
-            tense in ("present", "imperfect")
-            and is_daily(verb)
-            and (verb.aspect == "event" or self.chance(0.35))
-        ):
+        if tense in ("present", "imperfect") and is_daily(verb) and (verb.aspect == "event" or self.chance(0.35)):
             if self.chance(0.4) and clause.polarity == "":
-                return replace(
-                    clause,
-                    frequency=self.any(lexicon.pairs("frequency")),
-                    habitual=True,
-                )
+                return replace(clause, frequency=self.any(lexicon.pairs("frequency")), habitual=True)
             if clause.polarity == "" or tense == "present":
                 return replace(clause, complements=(self.habit(),), habitual=True)
         clause = replace(clause, ongoing=tense == "imperfect")
-        times = {
-            "present": "present",
-            "past": "past",
-            "future": "future",
-            "aller": "future",
-        }.get(tense)
+        times = {"present": "present", "past": "past", "future": "future", "aller": "future"}.get(tense)
         if times and self.chance(0.3):
             return replace(clause, complements=(self.time(times),))
         return clause
@@ -264,15 +187,8 @@ class Author:
         """A time of day, of the twelve hours."""
         hour = self.any(lexicon.pairs("numbers")[:10])
         if self.chance(0.2):
-            return Pair(
-                f"à {hour.french} heures et demie", f"at half past {hour.english}"
-            )
-        return self.any(
-            [
-                Pair(f"à {hour.french} heures", f"at {hour.english} o'clock"),
-                Pair("à midi", "at noon"),
-            ]
-        )
+            return Pair(f"à {hour.french} heures et demie", f"at half past {hour.english}")
+        return self.any([Pair(f"à {hour.french} heures", f"at {hour.english} o'clock"), Pair("à midi", "at noon")])
 
     def time(self, tense: str) -> Pair:
         """A moment in the past, present or future."""
@@ -294,15 +210,11 @@ class Author:
         """The clause with an object before its time, or with manner or place."""
         verb = clause.verb
         if not verb.what:
-            extra = (
-                [self.place()] if verb.aspect == "action" and self.chance(0.4) else []
-            )
+            extra = [self.place()] if verb.aspect == "action" and self.chance(0.4) else []
             return replace(clause, complements=(*extra, *clause.complements))
         if self.chance(0.2) and (clitic := self.clitic(clause)):
             given = [self.object(clause)] if verb.to else []
-            return replace(
-                clause, clitic=clitic, complements=(*given, *clause.complements)
-            )
+            return replace(clause, clitic=clitic, complements=(*given, *clause.complements))
         objects = [self.object(clause)]
         if verb.to:
             objects.append(phrase_pair(self.person(owner_by(clause)), "à", "to"))
@@ -313,11 +225,7 @@ class Author:
         preposition = clause.verb.preposition or Pair("", "")
         phrase = self.object_phrase(clause)
         # The French name of a country comes with a preposition of its own: en France, au Japon.
-        return phrase_pair(
-            phrase,
-            "" if phrase.noun.kind == "country" else preposition.french,
-            preposition.english,
-        )
+        return phrase_pair(phrase, "" if phrase.noun.kind == "country" else preposition.french, preposition.english)
 
     def object_phrase(self, clause: Clause) -> NounPhrase:
         """The object: of a kind that the verb takes, with a determiner that suits its negation and its time."""
@@ -334,55 +242,27 @@ class Author:
         else:
             determiners = COUNTED
         if verb.french == "avoir":
-            determiners = {
-                key: weight
-                for key, weight in determiners.items()
-                if key not in ("definite", "this")
-            }
+            determiners = {key: weight for key, weight in determiners.items() if key not in ("definite", "this")}
         return self.noun_phrase(noun, determiners, owner)
 
     def partitives(self, clause: Clause) -> dict[str, int]:
         """The determiners of what one can have some of."""
-        if clause.verb.french not in (
-            "manger",
-            "boire",
-            "acheter",
-            "vendre",
-            "avoir",
-            "vouloir",
-            "préparer",
-        ):
+        if clause.verb.french not in ("manger", "boire", "acheter", "vendre", "avoir", "vouloir", "préparer"):
             return {"definite": 1, "this": 1}
         some = {"": "some", "pas": "any"}.get(clause.polarity, "none")
         if clause.habitual and some == "some":
             return {"bare": 1}
-        return (
-            {some: 3, "definite": 1}
-            if clause.polarity
-            else {**COUNTED, "possessive": 0, "some": 2}
-        )
+        return {some: 3, "definite": 1} if clause.polarity else {**COUNTED, "possessive": 0, "some": 2}
 
     def clitic(self, clause: Clause) -> Pronoun | None:
         """A pronoun as object, where its English can be told from the French sentence alone."""
         verb, subject = clause.verb, clause.subject
-        personal, impersonal = (
-            set(verb.what) & set(HUMANS) or verb.to,
-            set(verb.what) - set(HUMANS),
-        )
-        if (
-            verb.generic
-            or clause.helper == "venir"
-            or (verb.preposition and not personal)
-        ):
+        personal, impersonal = (set(verb.what) & set(HUMANS) or verb.to, set(verb.what) - set(HUMANS))
+        if verb.generic or clause.helper == "venir" or (verb.preposition and not personal):
             return None
         word = self.any(PRONOUNS)
         if word.person < 3:
-            same = (
-                word.person == 1
-                and subject.index in (0, 3)
-                or word.person == 2
-                and subject.index in (1, 4)
-            )
+            same = (word.person == 1 and subject.index in (0, 3)) or (word.person == 2 and subject.index in (1, 4))
             return None if same or not personal else word
         if personal and not verb.to and impersonal:
             return word if word.plural else None
@@ -390,42 +270,4 @@ class Author:
             return word if word.plural else None
         # l'invite may be him or her, unless a participle tells: l'a invitée.
         elided = french.starts_with_vowel(verb.french) and clause.tense != "past"
-        return (
-            replace(word, human=bool(personal))
-            if word.plural or not (personal and elided)
-            else None
-        )
-
-
-def is_daily(verb: Verb) -> bool:
-    """Whether one does it again and again."""
-    return not verb.what or bool(DAILY & set(verb.what))
-
-
-def attributes(noun: Noun) -> list[Adjective]:
-    """The adjectives that can stand beside the noun; a state can only be said of it."""
-    fitting = [
-        word for word in lexicon.adjectives() if noun.kind in word.of and not word.state
-    ]
-    return [] if noun.kind in KIN else fitting
-
-
-def said_of(subject: NounPhrase | Pronoun) -> list[Adjective]:
-    """The adjectives that can be said of it with `to be`."""
-    kind = (
-        "person" if isinstance(subject, Pronoun) or subject.human else subject.noun.kind
-    )
-    said = [word for word in lexicon.adjectives() if kind in word.of]
-    return [
-        word
-        for word in said
-        if not word.before or word.english in ("small", "big", "young", "new")
-    ]
-
-
-def owner_by(clause: Clause) -> Pronoun | None:
-    """Whose a possessive in the object is: the subject's, so that son is clearly his or hers; else a speaker's."""
-    subject = clause.subject
-    if isinstance(subject, Pronoun):
-        return subject
-    return subject.pronoun if subject.human else None
+        return replace(word, human=bool(personal)) if word.plural or not (personal and elided) else None

@@ -21,10 +21,7 @@ def present(infinitive: str) -> tuple[str, ...]:
     irregular = tables()["conjugations"].get(infinitive)
     if irregular:
         return tuple(irregular[0].split())
-    stem, endings = (
-        infinitive[:-2],
-        ENDINGS[infinitive[-2:]].replace("-", "").split(" "),
-    )
+    stem, endings = (infinitive[:-2], ENDINGS[infinitive[-2:]].replace("-", "").split(" "))
     return tuple(soften(stem, ending) + ending for ending in endings)
 
 

@@ -36,22 +36,15 @@ def make_corpus(seed: int = SEED) -> Corpus:
     fixed = list(lexicon.pairs("fixed"))
     kept = [pair for pair in pairs if pair not in fixed]
     train, rest = fixed + kept[: TRAIN - len(fixed)], kept[TRAIN - len(fixed) :]
-    known = [
-        frequent_words(pair.french for pair in train),
-        frequent_words(pair.english for pair in train),
-    ]
+    known = [frequent_words(pair.french for pair in train), frequent_words(pair.english for pair in train)]
     seen = {text for pair in train for text in pair}
     held_out = []
     for pair in rest:
-        words_known = all(
-            set(words(text)) <= side for text, side in zip(pair, known, strict=True)
-        )
+        words_known = all(set(words(text)) <= side for text, side in zip(pair, known, strict=True))
         if words_known and len(words(pair.french)) > 2 and not seen & set(pair):
             held_out.append(pair)
             seen.update(pair)
-    return Corpus(
-        tuple(train), tuple(held_out[:VALID]), tuple(held_out[VALID : VALID + TEST])
-    )
+    return Corpus(tuple(train), tuple(held_out[:VALID]), tuple(held_out[VALID : VALID + TEST]))
 
 
 def invent(author: Author, count: int) -> list[Pair]:
@@ -71,9 +64,7 @@ def frequent_words(texts: Iterable[str]) -> set[str]:
 
 def words(text: str) -> list[str]:
     """The words of a text in lower case, without punctuation; l'homme is two."""
-    return (
-        text.lower().replace("'", "' ").translate(str.maketrans("", "", ".,?!")).split()
-    )
+    return text.lower().replace("'", "' ").translate(str.maketrans("", "", ".,?!")).split()
 
 
 def write_corpus(folder: Path) -> Corpus:
@@ -83,7 +74,5 @@ def write_corpus(folder: Path) -> Corpus:
     for name, pairs in zip(corpus._fields, corpus, strict=True):
         for suffix, texts in zip(("fr", "en"), zip(*pairs, strict=True), strict=True):
             path = folder / f"{name}.{suffix}"
-            path.write_text(
-                "".join(text + "\n" for text in texts), encoding="utf-8", newline="\n"
-            )
+            path.write_text("".join(text + "\n" for text in texts), encoding="utf-8", newline="\n")
     return corpus

@@ -5,16 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from nmt_cli.data.demo.lexicon import tables
-from nmt_cli.data.demo.syntax import (
-    HELPERS,
-    MASSES,
-    Adjective,
-    Clause,
-    Noun,
-    NounPhrase,
-    Pronoun,
-    Relative,
-)
+from nmt_cli.data.demo.syntax import HELPERS, MASSES, Adjective, Clause, Noun, NounPhrase, Pronoun, Relative
 
 SUBJECTS = ("I", "you", "he", "we", "you", "they")
 OBJECTS = ("me", "you", "him", "us", "you", "them")
@@ -28,11 +19,7 @@ def spell(*parts: str) -> str:
     """Join words: a + apple = an apple, can + not = cannot."""
     words = " ".join(parts).split()
     for here, (first, second) in enumerate(pairwise(words)):
-        if (
-            first == "a"
-            and second[0].lower() in "aeiou"
-            and not second.lower().startswith(CONSONANT_SOUND)
-        ):
+        if first == "a" and second[0].lower() in "aeiou" and not second.lower().startswith(CONSONANT_SOUND):
             words[here] = "an"
     return " ".join(words).replace("can not", "cannot")
 
@@ -44,33 +31,18 @@ def pluralize(noun: Noun) -> str:
         return noun.english_plural
     if word.endswith(("s", "x", "ch", "sh")):
         return word + "es"
-    return (
-        word[:-1] + "ies"
-        if word.endswith("y") and word[-2] not in "aeiou"
-        else word + "s"
-    )
+    return word[:-1] + "ies" if word.endswith("y") and word[-2] not in "aeiou" else word + "s"
 
 
 def noun_phrase(phrase: NounPhrase) -> str:
     """Determiner, adjectives in the order opinion, size, age, colour, origin, and the noun."""
     noun = pluralize(phrase.noun) if phrase.plural else phrase.noun.english
-    words = [
-        word.english for word in sorted(phrase.adjectives, key=lambda word: word.rank)
-    ]
+    words = [word.english for word in sorted(phrase.adjectives, key=lambda word: word.rank)]
     if phrase.of and phrase.of.human:
         owner = noun_phrase(phrase.of)
-        words = [
-            owner + ("'" if phrase.of.plural and owner.endswith("s") else "'s"),
-            *words,
-            noun,
-        ]
+        words = [owner + ("'" if phrase.of.plural and owner.endswith("s") else "'s"), *words, noun]
     else:
-        words = [
-            determiner(phrase),
-            *words,
-            noun,
-            *(["of", noun_phrase(phrase.of)] if phrase.of else []),
-        ]
+        words = [determiner(phrase), *words, noun, *(["of", noun_phrase(phrase.of)] if phrase.of else [])]
     return spell(*words, relative(phrase.relative, phrase) if phrase.relative else "")
 
 
@@ -92,13 +64,9 @@ def determiner(phrase: NounPhrase) -> str:
         case "number":
             assert phrase.number
             return phrase.number.english
-    return {
-        "definite": "the",
-        "no": "no",
-        "several": "several",
-        "few": "a few",
-        "many": "a lot of",
-    }.get(phrase.determiner, "")
+    return {"definite": "the", "no": "no", "several": "several", "few": "a few", "many": "a lot of"}.get(
+        phrase.determiner, ""
+    )
 
 
 def third(word: Pronoun, he: str, she: str, it: str) -> str:
@@ -108,11 +76,7 @@ def third(word: Pronoun, he: str, she: str, it: str) -> str:
 
 def possessive(owner: Pronoun) -> str:
     """my, your, his."""
-    return (
-        third(owner, "his", "her", "its")
-        if owner.index == 2
-        else POSSESSIVES[owner.index]
-    )
+    return third(owner, "his", "her", "its") if owner.index == 2 else POSSESSIVES[owner.index]
 
 
 def pronoun(word: Pronoun) -> str:
@@ -134,11 +98,7 @@ def relative(clause: Relative, head: NounPhrase) -> str:
 
 def subject(clause: Clause) -> str:
     """The subject."""
-    return (
-        pronoun(clause.subject)
-        if isinstance(clause.subject, Pronoun)
-        else noun_phrase(clause.subject)
-    )
+    return pronoun(clause.subject) if isinstance(clause.subject, Pronoun) else noun_phrase(clause.subject)
 
 
 def inflect(verb: str, form: str) -> str:
@@ -148,9 +108,7 @@ def inflect(verb: str, form: str) -> str:
     if form in ("past", "participle") and irregular:
         word = irregular[form == "participle"]
     elif form == "s":
-        word = {"have": "has", "do": "does", "go": "goes"}.get(word) or third_person(
-            word
-        )
+        word = {"have": "has", "do": "does", "go": "goes"}.get(word) or third_person(word)
     else:
         word = with_suffix(word, "ing" if form == "ing" else "ed")
     return word + space + rest
@@ -206,12 +164,7 @@ def verb_group(clause: Clause) -> tuple[str, str]:
         return be(index, past=clause.tense != "present"), ""
     if is_progressive(clause):
         return be(index, past=clause.tense != "present"), inflect(verb, "ing")
-    if (
-        clause.tense == "imperfect"
-        and clause.habitual
-        and not clause.polarity
-        and not clause.frequency
-    ):
+    if clause.tense == "imperfect" and clause.habitual and not clause.polarity and not clause.frequency:
         return "used", f"to {verb}"
     return "", verb
 
@@ -220,9 +173,7 @@ def is_progressive(clause: Clause) -> bool:
     """Whether English says that it is going on."""
     if clause.tense == "imperfect":
         return clause.ongoing
-    repeated = (
-        clause.habitual or clause.frequency or clause.polarity in ("jamais", "plus")
-    )
+    repeated = clause.habitual or clause.frequency or clause.polarity in ("jamais", "plus")
     return clause.tense == "present" and clause.verb.aspect == "action" and not repeated
 
 
@@ -233,12 +184,7 @@ def predicate(clause: Clause) -> str:
         auxiliary = do(clause)
     elif not auxiliary:
         verb = simple(clause, verb)
-    words = [
-        auxiliary,
-        ADVERBS[clause.polarity],
-        clause.frequency.english if clause.frequency else "",
-        verb,
-    ]
+    words = [auxiliary, ADVERBS[clause.polarity], clause.frequency.english if clause.frequency else "", verb]
     return spell(*words, *after_verb(clause))
 
 
@@ -246,10 +192,7 @@ def after_verb(clause: Clause) -> list[str]:
     """The object pronoun, with the preposition its verb wants, and the complements."""
     words = []
     if clause.clitic:
-        words = [
-            clause.verb.preposition.english if clause.verb.preposition else "",
-            object_pronoun(clause.clitic),
-        ]
+        words = [clause.verb.preposition.english if clause.verb.preposition else "", object_pronoun(clause.clitic)]
     return words + [pair.english for pair in clause.complements]
 
 
@@ -262,13 +205,7 @@ def simple(clause: Clause, verb: str) -> str:
 
 def do(clause: Clause) -> str:
     """do, does, did."""
-    return (
-        "did"
-        if clause.tense != "present"
-        else "does"
-        if clause.subject.index == 2
-        else "do"
-    )
+    return "did" if clause.tense != "present" else "does" if clause.subject.index == 2 else "do"
 
 
 def clause(of: Clause) -> str:
@@ -280,15 +217,7 @@ def question(of: Clause, opening: str = "") -> str:
     """The clause as a question, after a question word or none: Where does Marie work."""
     auxiliary, verb = verb_group(of)
     frequency = of.frequency.english if of.frequency else ""
-    return spell(
-        opening,
-        auxiliary or do(of),
-        subject(of),
-        ADVERBS[of.polarity],
-        frequency,
-        verb,
-        *after_verb(of),
-    )
+    return spell(opening, auxiliary or do(of), subject(of), ADVERBS[of.polarity], frequency, verb, *after_verb(of))
 
 
 def degree(word: Adjective, suffix: str) -> str:
@@ -299,15 +228,7 @@ def degree(word: Adjective, suffix: str) -> str:
     text = word.english
     if text.endswith("y") and text != "shy":
         return text[:-1] + "i" + suffix
-    if len(text) > 6 or text in (
-        "famous",
-        "patient",
-        "modern",
-        "polite",
-        "huge",
-        "tired",
-        "ill",
-    ):
+    if len(text) > 6 or text in ("famous", "patient", "modern", "polite", "huge", "tired", "ill"):
         return ("more " if suffix == "er" else "most ") + text
     if text in ("big", "sad"):
         text += text[-1]

@@ -5,48 +5,24 @@ from __future__ import annotations
 from itertools import pairwise
 
 from nmt_cli.data.demo import conjugation
-from nmt_cli.data.demo.syntax import (
-    HELPERS,
-    MASSES,
-    Adjective,
-    Clause,
-    NounPhrase,
-    Pronoun,
-    Relative,
-)
+from nmt_cli.data.demo.syntax import HELPERS, MASSES, Adjective, Clause, NounPhrase, Pronoun, Relative
 
 SUBJECTS = ("je", "tu", "il", "nous", "vous", "ils")
 REFLEXIVES = ("me", "te", "se", "nous", "vous", "se")
 DIRECT = ("me", "te", "le", "nous", "vous", "les")
 INDIRECT = ("me", "te", "lui", "nous", "vous", "leur")
 # By owner: masculine, feminine, plural.
-POSSESSIVES = (
-    "mon ma mes",
-    "ton ta tes",
-    "son sa ses",
-    "notre notre nos",
-    "votre votre vos",
-    "leur leur leurs",
-)
+POSSESSIVES = ("mon ma mes", "ton ta tes", "son sa ses", "notre notre nos", "votre votre vos", "leur leur leurs")
 BEFORE_VOWEL = {
     "beau": "bel", "nouveau": "nouvel", "vieux": "vieil", "ce": "cet", "ma": "mon", "ta": "ton", "sa": "son",
 }  # fmt: skip
 ELIDED = {"le", "la", "je", "me", "te", "se", "ne", "de", "que"}
-CONTRACTED = {
-    ("de", "le"): "du",
-    ("de", "les"): "des",
-    ("à", "le"): "au",
-    ("à", "les"): "aux",
-}
-TENSES = {
-    "present": conjugation.present,
-    "imperfect": conjugation.imperfect,
-    "future": conjugation.future,
-}
+CONTRACTED = {("de", "le"): "du", ("de", "les"): "des", ("à", "le"): "au", ("à", "les"): "aux"}
+TENSES = {"present": conjugation.present, "imperfect": conjugation.imperfect, "future": conjugation.future}
 
 
 def spell(*parts: str) -> str:
-    """Join words: de + le = du, le + ami = l'ami. The stars of the lexicon keep words apart, and stay for the next time."""
+    """Join words: de + le = du, le + ami = l'ami. Stars, which keep words apart, stay for the next time."""
     words = " ".join(parts).split()
     for here in range(len(words) - 1, 0, -1):
         first, second = words[here - 1 : here + 1]
@@ -89,11 +65,7 @@ def noun_phrase(phrase: NounPhrase) -> str:
     noun = pluralize(phrase.noun.french) if phrase.plural else phrase.noun.french
     words = [*determiner(phrase, bool(before)).split(), *before, noun, *after]
     for here, (first, second) in enumerate(pairwise(words)):
-        if (
-            first in BEFORE_VOWEL
-            and starts_with_vowel(second)
-            and here < len(words) - 1 - len(after)
-        ):
+        if first in BEFORE_VOWEL and starts_with_vowel(second) and here < len(words) - 1 - len(after):
             words[here] = BEFORE_VOWEL[first]
     words += ["de", noun_phrase(phrase.of)] if phrase.of else []
     words += [relative(phrase.relative, phrase)] if phrase.relative else []
@@ -119,20 +91,11 @@ def determiner(phrase: NounPhrase, adjective_follows: bool) -> str:
             return "ces" if plural else "cette" if feminine else "ce"
         case "possessive":
             assert phrase.owner
-            return POSSESSIVES[phrase.owner.index].split()[
-                2 if plural else int(feminine)
-            ]
+            return POSSESSIVES[phrase.owner.index].split()[2 if plural else int(feminine)]
         case "number":
             assert phrase.number
-            return phrase.number.french + (
-                "e" if feminine and phrase.number.french.endswith(" un") else ""
-            )
-    return {
-        "name": "",
-        "several": "plusieurs",
-        "few": "quelques",
-        "many": "beaucoup de",
-    }[phrase.determiner]
+            return phrase.number.french + ("e" if feminine and phrase.number.french.endswith(" un") else "")
+    return {"name": "", "several": "plusieurs", "few": "quelques", "many": "beaucoup de"}[phrase.determiner]
 
 
 def relative(clause: Relative, head: NounPhrase) -> str:
@@ -144,20 +107,13 @@ def relative(clause: Relative, head: NounPhrase) -> str:
 
 def subject(clause: Clause) -> str:
     """The subject before its verb."""
-    return (
-        pronoun(clause.subject)
-        if isinstance(clause.subject, Pronoun)
-        else noun_phrase(clause.subject)
-    )
+    return pronoun(clause.subject) if isinstance(clause.subject, Pronoun) else noun_phrase(clause.subject)
 
 
 def pronoun(word: Pronoun) -> str:
     """A subject pronoun."""
-    return (
-        {"il": "elle", "ils": "elles"}.get(form := SUBJECTS[word.index], form)
-        if word.feminine
-        else SUBJECTS[word.index]
-    )
+    masculine = SUBJECTS[word.index]
+    return masculine.replace("il", "elle") if word.feminine else masculine
 
 
 def clitics(clause: Clause) -> str:
@@ -168,11 +124,7 @@ def clitics(clause: Clause) -> str:
         return ""
     if clause.verb.to or clause.verb.preposition:
         return INDIRECT[clause.clitic.index]
-    return (
-        "la"
-        if clause.clitic.feminine and clause.clitic.index == 2
-        else DIRECT[clause.clitic.index]
-    )
+    return "la" if clause.clitic.feminine and clause.clitic.index == 2 else DIRECT[clause.clitic.index]
 
 
 def predicate(clause: Clause, gap: NounPhrase | None = None, inverted: str = "") -> str:
@@ -183,10 +135,7 @@ def predicate(clause: Clause, gap: NounPhrase | None = None, inverted: str = "")
         rest = [HELPERS[clause.helper].french, clitics(clause), infinitive]
     elif clause.tense == "past":
         auxiliary = "être" if clause.verb.être else "avoir"
-        finite, rest = (
-            conjugation.present(auxiliary)[clause.subject.index],
-            [past_participle(clause, gap)],
-        )
+        finite, rest = (conjugation.present(auxiliary)[clause.subject.index], [past_participle(clause, gap)])
     else:
         finite, rest = TENSES[clause.tense](infinitive)[clause.subject.index], []
     if inverted:
@@ -194,20 +143,14 @@ def predicate(clause: Clause, gap: NounPhrase | None = None, inverted: str = "")
         finite += link + inverted
     before = ["ne"] * bool(clause.polarity) + [clitics(clause)] * (not clause.helper)
     after = [clause.polarity, clause.frequency.french if clause.frequency else ""]
-    return spell(
-        *before, finite, *after, *rest, *(pair.french for pair in clause.complements)
-    )
+    return spell(*before, finite, *after, *rest, *(pair.french for pair in clause.complements))
 
 
 def past_participle(clause: Clause, gap: NounPhrase | None) -> str:
     """The participle, agreeing with the subject (être) or with a direct object that came before it (avoir)."""
     form = conjugation.participle(clause.verb.french.removeprefix("se "))
     indirect = clause.verb.to or clause.verb.preposition
-    preceding = (
-        clause.subject
-        if clause.verb.être
-        else gap or (None if indirect else clause.clitic)
-    )
+    preceding = clause.subject if clause.verb.être else gap or (None if indirect else clause.clitic)
     return agree(form, form + "e", preceding) if preceding else form
 
 
@@ -220,8 +163,4 @@ def question(of: Clause, opening: str = "") -> str:
     """The clause as a question by inversion, after a question word or none: Où Marie travaille-t-elle."""
     if isinstance(of.subject, Pronoun):
         return spell(opening, predicate(of, inverted=pronoun(of.subject)))
-    return spell(
-        opening,
-        noun_phrase(of.subject),
-        predicate(of, inverted=pronoun(of.subject.pronoun)),
-    )
+    return spell(opening, noun_phrase(of.subject), predicate(of, inverted=pronoun(of.subject.pronoun)))

@@ -14,11 +14,7 @@ from nmt_cli.data.demo.syntax import HUMANS, Adjective, Noun, Pair, Verb
 @cache
 def tables() -> dict[str, Any]:
     """lexicon.toml as it is."""
-    text = (
-        resources.files("nmt_cli.data.demo")
-        .joinpath("lexicon.toml")
-        .read_text(encoding="utf-8")
-    )
+    text = resources.files("nmt_cli.data.demo").joinpath("lexicon.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
 
@@ -40,14 +36,8 @@ def nouns() -> tuple[Noun, ...]:
         for gender, words in genders.items()
         for french, english in words.items()
     ]
-    names = [
-        Noun(name, name, "name", gender == "f")
-        for gender, words in tables()["names"].items()
-        for name in words
-    ]
-    places = [Noun(*pair, "city") for pair in pairs("cities")] + [
-        Noun(*pair, "country") for pair in pairs("countries")
-    ]
+    names = [Noun(name, name, "name", gender == "f") for gender, words in tables()["names"].items() for name in words]
+    places = [Noun(*pair, "city") for pair in pairs("cities")] + [Noun(*pair, "country") for pair in pairs("countries")]
     return tuple(common + names + places)
 
 
@@ -61,15 +51,7 @@ def nouns_of(kinds: tuple[str, ...]) -> tuple[Noun, ...]:
 def adjectives() -> tuple[Adjective, ...]:
     """Every adjective, once for each of its meanings."""
     return tuple(
-        Adjective(
-            masculine,
-            feminine,
-            english,
-            tuple(group["of"]),
-            rank,
-            group.get("before", False),
-            name,
-        )
+        Adjective(masculine, feminine, english, tuple(group["of"]), rank, group.get("before", False), name)
         for rank, (name, group) in enumerate(tables()["adjectives"].items())
         for french, english in group["words"].items()
         for masculine, feminine in [french.split()]
@@ -79,9 +61,7 @@ def adjectives() -> tuple[Adjective, ...]:
 @cache
 def verbs() -> tuple[Verb, ...]:
     """Every verb; what stands in parentheses after it tells apart two that are written alike."""
-    return tuple(
-        read_verb(french, dict(entry)) for french, entry in tables()["verbs"].items()
-    )
+    return tuple(read_verb(french, dict(entry)) for french, entry in tables()["verbs"].items())
 
 
 def read_verb(french: str, entry: dict[str, Any]) -> Verb:
@@ -100,6 +80,4 @@ def verb(french: str) -> Verb:
 
 def expand(kinds: Iterable[str]) -> tuple[str, ...]:
     """Kinds of noun, with `human` spelled out."""
-    return tuple(
-        kind for name in kinds for kind in (HUMANS if name == "human" else (name,))
-    )
+    return tuple(kind for name in kinds for kind in (HUMANS if name == "human" else (name,)))

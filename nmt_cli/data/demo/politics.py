@@ -1,4 +1,4 @@
-"""Sentences about treaties, policies and institutions, where the words of a phrase cross: the European Economic Area."""
+"""Treaties, policies and institutions, where the words of a phrase cross: the European Economic Area."""
 
 from __future__ import annotations
 
@@ -31,10 +31,7 @@ def policy(author: Author, determiners: dict[str, int]) -> NounPhrase:
     relation = author.any([word for word in words if word.rank == last])
     nationality = author.any([word for word in words if word.rank < last])
     phrase = replace(author.noun_phrase(noun, determiners), adjectives=())
-    return replace(
-        phrase,
-        adjectives=author.any([(relation,), (nationality,), (relation, nationality)]),
-    )
+    return replace(phrase, adjectives=author.any([(relation,), (nationality,), (relation, nationality)]))
 
 
 def matter(author: Author) -> Pair:
@@ -47,24 +44,16 @@ def matter(author: Author) -> Pair:
 def treaty(author: Author) -> tuple[NounPhrase, Pair]:
     """A treaty by itself, and in words: the agreement on the European Economic Area."""
     noun = author.noun(("treaty",))
-    return NounPhrase(noun), joined(
-        phrase_pair(NounPhrase(noun)), Pair("sur", "on"), matter(author)
-    )
+    return NounPhrase(noun), joined(phrase_pair(NounPhrase(noun)), Pair("sur", "on"), matter(author))
 
 
 def be_signed(author: Author) -> Pair:
     """The agreement was signed in August 1992."""
     head, words = treaty(author)
-    done, month, year = (
-        author.any(lexicon.pairs("passives")),
-        author.any(lexicon.pairs("months")),
-        author.any(YEARS),
-    )
+    done, month, year = (author.any(lexicon.pairs("passives")), author.any(lexicon.pairs("months")), author.any(YEARS))
     participle = french.agree(done.french, done.french + "e", head)
     when = Pair(f"en {month.french} {year}", f"in {month.english} {year}")
-    verb = author.any(
-        [Pair("a été", "was"), Pair("sera", "will be"), Pair("n'a pas été", "was not")]
-    )
+    verb = author.any([Pair("a été", "was"), Pair("sera", "will be"), Pair("n'a pas été", "was not")])
     if verb.english == "will be":
         when = author.time("future")
     elif verb.english == "was not":
@@ -74,19 +63,9 @@ def be_signed(author: Author) -> Pair:
 
 def be_about(author: Author) -> Pair:
     """This article is about the European Economic Area."""
-    noun = author.any(
-        [
-            noun
-            for noun in lexicon.nouns_of(("text",))
-            if noun.english in ("book", "article", "report")
-        ]
-    )
+    noun = author.any([noun for noun in lexicon.nouns_of(("text",)) if noun.english in ("book", "article", "report")])
     phrase = NounPhrase(noun, author.any(("this", "definite")), author.chance(0.3))
-    about = (
-        Pair("parlent de", "are about")
-        if phrase.plural
-        else Pair("parle de", "is about")
-    )
+    about = Pair("parlent de", "are about") if phrase.plural else Pair("parle de", "is about")
     return spoken(joined(phrase_pair(phrase), about, matter(author)))
 
 
@@ -97,9 +76,7 @@ def talk_about(author: Author) -> Pair:
     polarity = author.weighted({"": 3, "pas": 1})
     topic = matter(author)
     about = joined(Pair("de", "about"), topic)
-    return spoken(
-        clause_pair(Clause(subject, SPEAK, tense, polarity, complements=(about,)))
-    )
+    return spoken(clause_pair(Clause(subject, SPEAK, tense, polarity, complements=(about,))))
 
 
 def think_of(author: Author) -> Pair:
@@ -109,11 +86,7 @@ def think_of(author: Author) -> Pair:
 
 def work_for(author: Author) -> Pair:
     """She works for the European Commission."""
-    actors = [
-        pair
-        for pair in lexicon.pairs("institutions")
-        if pair.english.split()[-1] in ACTORS
-    ]
+    actors = [pair for pair in lexicon.pairs("institutions") if pair.english.split()[-1] in ACTORS]
     subject = author.any(PRONOUNS) if author.chance(0.6) else author.person()
     tense = author.weighted({"present": 3, "past": 1})
     where = joined(Pair("pour", "for"), author.any(actors))
@@ -122,31 +95,13 @@ def work_for(author: Author) -> Pair:
 
 def act_politically(author: Author) -> Pair:
     """The European Parliament is going to study the French economic policy."""
-    actors = [
-        pair
-        for pair in lexicon.pairs("institutions")
-        if pair.english.split()[-1] in ACTORS
-    ]
+    actors = [pair for pair in lexicon.pairs("institutions") if pair.english.split()[-1] in ACTORS]
     actor = author.any(actors)
     subject = NounPhrase(Noun(actor.french, actor.english, "institution"), "name")
-    verb = Verb(
-        *author.any(
-            [
-                Pair("critiquer", "criticize"),
-                Pair("défendre", "defend"),
-                Pair("étudier", "study"),
-            ]
-        )
-    )
+    verb = Verb(*author.any([Pair("critiquer", "criticize"), Pair("défendre", "defend"), Pair("étudier", "study")]))
     tense = author.weighted({"past": 3, "future": 2, "aller": 1})
     helper = "aller" if tense == "aller" else ""
-    clause = Clause(
-        subject,
-        verb,
-        "present" if helper else tense,
-        helper=helper,
-        complements=(matter(author),),
-    )
+    clause = Clause(subject, verb, "present" if helper else tense, helper=helper, complements=(matter(author),))
     return spoken(clause_pair(clause))
 
 
@@ -156,7 +111,5 @@ def institution_alone(author: Author) -> Pair:
         return phrase_pair(policy(author, {"definite": 2, "indefinite": 3, "this": 1}))
     if author.chance(0.5):
         return treaty(author)[1]
-    future = author.any(
-        [Pair("l'avenir de", "the future of"), Pair("l'histoire de", "the history of")]
-    )
+    future = author.any([Pair("l'avenir de", "the future of"), Pair("l'histoire de", "the history of")])
     return joined(future, institution(author))

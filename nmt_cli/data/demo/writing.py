@@ -13,12 +13,7 @@ def spoken(pair: Pair, mark: str = ".") -> Pair:
     """With a capital letter and its final mark, before which French wants a space unless it is a full stop."""
     pair = alone(pair)
     marks = (mark if mark == "." else f" {mark}", mark)
-    return Pair(
-        *(
-            text[0].upper() + text[1:] + end
-            for text, end in zip(pair, marks, strict=True)
-        )
-    )
+    return Pair(*(text[0].upper() + text[1:] + end for text, end in zip(pair, marks, strict=True)))
 
 
 def alone(pair: Pair) -> Pair:
@@ -28,10 +23,7 @@ def alone(pair: Pair) -> Pair:
 
 def joined(*pairs: Pair) -> Pair:
     """Pairs after each other."""
-    return Pair(
-        french.spell(*(pair.french for pair in pairs)),
-        english.spell(*(pair.english for pair in pairs)),
-    )
+    return Pair(french.spell(*(pair.french for pair in pairs)), english.spell(*(pair.english for pair in pairs)))
 
 
 def comma(pair: Pair) -> Pair:
@@ -44,9 +36,7 @@ def clause_pair(clause: Clause) -> Pair:
     return Pair(french.clause(clause), english.clause(clause))
 
 
-def phrase_pair(
-    phrase: NounPhrase, french_before: str = "", english_before: str = ""
-) -> Pair:
+def phrase_pair(phrase: NounPhrase, french_before: str = "", english_before: str = "") -> Pair:
     """A noun phrase in both languages, after prepositions."""
     return Pair(
         french.spell(french_before, french.noun_phrase(phrase)),
@@ -57,7 +47,4 @@ def phrase_pair(
 def so(word: Adjective, of: NounPhrase | Pronoun, degree: Pair | None = None) -> Pair:
     """An adjective that agrees: très grande = very tall."""
     degree = degree or Pair("", "")
-    return Pair(
-        french.spell(degree.french, french.adjective(word, of)),
-        english.spell(degree.english, word.english),
-    )
+    return Pair(french.spell(degree.french, french.adjective(word, of)), english.spell(degree.english, word.english))
