@@ -36,7 +36,7 @@ ROOMS = {
 # One library, one place. A library that is not here may be used anywhere.
 PLACES = {
     "typer": ("cli.py", "arguments.py"),
-    "tomllib": ("config.py",),
+    "tomllib": ("config.py", "data/demo/lexicon.py"),
     "datasets": ("data/",),
     "pyarrow": ("data/",),
     "sentencepiece": ("data/",),
