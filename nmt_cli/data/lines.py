@@ -30,11 +30,11 @@ BYTE_ORDER_MARK = "byte order mark removed"
 CARRIAGE_RETURN_AT_END = "carriage return at the end of a line removed"
 CARRIAGE_RETURN = "carriage return inside a line made a space"
 NUL = "NUL made a space"
+NEWLINE = "newline inside a field made a space"
 NOT_UTF8_REPLACED = "bytes that are not UTF-8 replaced by U+FFFD"
-NOT_UTF8_SKIPPED = "not UTF-8"
 
 _LINE_BREAKS = dict.fromkeys(map(ord, "\n\r\0\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ")
-# Invisible, though Unicode counts them as letters, marks or symbols: fillers, joiners, variation selectors, blank Braille.
+# Invisible, though Unicode counts them as letters, marks or symbols: fillers, variation selectors, blank Braille.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(c) for c in range(0xFE00, 0xFE10)}
 
 
@@ -59,10 +59,10 @@ def read_lines(
 def read_lines(
     stream: BinaryIO, name: str, bad_lines: BadLines = "refuse", tally: Tally | None = None
 ) -> Iterator[str | None]:
-    """The lines of a stream, plain or gzip, each as soon as its newline has arrived; a bad line under `skip` is None.
+    """The lines of a stream, plain or gzip, each as soon as its newline has arrived.
 
     name: what messages call the stream.
-    bad_lines: what happens to a line that is not UTF-8.
+    bad_lines: what happens to a line that is not UTF-8; under `skip` None stands for it, for the caller to count.
     tally: counts what was altered.
     Raises UserError: DATA for bad lines under `refuse`, UTF-16, UTF-32 and damaged gzip; RESOURCE for a gzip bomb and
     for a line longer than `LONGEST_LINE`.
@@ -71,10 +71,10 @@ def read_lines(
     chunks = check_encoding(decompress(read_chunks(stream), name), name)
     for number, raw in enumerate(split_lines(chunks, name), start=1):
         where = f"{name}:{number}"
-        if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
-            raw = raw[3:]
+        marked = number == 1 and raw.startswith(b"\xef\xbb\xbf")
+        if marked:
             tally.add(BYTE_ORDER_MARK, where)
-        yield decode_line(raw, where, bad_lines, tally)
+        yield decode_line(raw[3:] if marked else raw, where, bad_lines, tally)
 
 
 def read_chunks(stream: BinaryIO) -> Iterator[bytes]:
@@ -99,9 +99,10 @@ def decompress(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
     member, taken, given = zlib.decompressobj(wbits=31), 0, 0
     for packed in prepend(first, chunks):
         taken += len(packed)
-        while packed:
+        rest = packed
+        while rest:
             try:
-                yield (chunk := member.decompress(packed, CHUNK))
+                yield (chunk := member.decompress(rest, CHUNK))
             except zlib.error as error:
                 raise UserError(f"{name}: damaged gzip: {error}", "get the file again", Exit.DATA) from error
             given += len(chunk)
@@ -111,8 +112,8 @@ def decompress(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
                     "if it is text after all, unpack it and give the unpacked file",
                     Exit.RESOURCE,
                 )
-            packed = member.unconsumed_tail
-            if member.eof and (packed := member.unused_data.lstrip(b"\0")):  # gzip allows zeros after a member
+            rest = member.unconsumed_tail
+            if member.eof and (rest := member.unused_data.lstrip(b"\0")):  # gzip allows zeros after a member
                 member = zlib.decompressobj(wbits=31)
     if not member.eof:
         raise UserError(f"{name}: truncated gzip: it ends in the middle", "get the file again", Exit.DATA)
@@ -178,13 +179,21 @@ def decode_line(raw: bytes, where: str, bad_lines: BadLines, tally: Tally) -> st
                 "convert the file to UTF-8, or drop or repair such lines (prepare: --bad-lines skip, or replace)",
                 Exit.DATA,
             ) from error
-        text = raw.decode("utf-8", "replace")
-        tally.add(NOT_UTF8_SKIPPED if bad_lines == "skip" else NOT_UTF8_REPLACED, where, text)
         if bad_lines == "skip":
             return None
+        text = raw.decode("utf-8", "replace")
+        tally.add(NOT_UTF8_REPLACED, where, text)
     if "\r" in text or "\0" in text:
         text = clean_breaks(text, where, tally)
     return text
+
+
+def decode_field(text: str, where: str, bad_lines: BadLines, tally: Tally) -> str | None:
+    """The text of a table's field under the same contract; surrogates are bad, a newline inside becomes a space."""
+    if "\n" in text:
+        tally.add(NEWLINE, where, text)
+        text = text.replace("\r\n", " ").replace("\n", " ")
+    return decode_line(text.encode("utf-8", "surrogatepass"), where, bad_lines, tally)
 
 
 def clean_breaks(text: str, where: str, tally: Tally) -> str:

@@ -25,7 +25,22 @@ class Tally:
             places.append((where, excerpt(text)))
 
 
-def excerpt(text: str) -> str:
+def excerpt(text: str, length: int = EXCERPT) -> str:
     """The start of a text, fit for a terminal: control and formatting characters show as U+FFFD."""
-    shown = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text[:EXCERPT])
-    return shown + "…" if len(text) > EXCERPT else shown
+    shown = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text[:length])
+    return shown + "…" if len(text) > length else shown
+
+
+@dataclass
+class Counts:
+    """What reading a corpus found out.
+
+    read: pairs seen; dropped: pairs that were left out; altered: lines that were changed; noticed: pairs that are worth
+    a word, but kept; warnings: whole sentences.
+    """
+
+    read: int = 0
+    dropped: Tally = field(default_factory=Tally)
+    altered: Tally = field(default_factory=Tally)
+    noticed: Tally = field(default_factory=Tally)
+    warnings: list[str] = field(default_factory=list)
