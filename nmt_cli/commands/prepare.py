@@ -66,7 +66,7 @@ def run(
     if not quiet:
         show_report(report, directory)
     if json:
-        sys.stdout.write(json_format.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_format.dumps(report, indent=2) + "\n")
 
 
 def choose_validation(training: Corpus, source: str | None, target: str | None, table: str | None) -> Corpus | None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nmt_cli.data import alignment, tables
-from nmt_cli.data.lines import BadLines, decode_field, is_blank, open_bytes, read_lines
+from nmt_cli.data.lines import BadLines, decode_field, display, is_blank, open_bytes, read_lines
 from nmt_cli.data.tally import Counts
 from nmt_cli.errors import Exit, UserError
 
@@ -93,7 +93,9 @@ def parallel_pairs(names: tuple[str, str], bad_lines: BadLines, counts: Counts) 
     """Pairs of the lines of two files. Raises UserError (DATA) when their line counts differ."""
     source, target = names
     if source == target or (source != "-" and target != "-" and Path(source).exists() and same_file(source, target)):
-        counts.warnings.append(f"{source} and {target} are the same file: the model will learn to copy")
+        counts.warnings.append(
+            f"{display(source)} and {display(target)} are the same file: the model will learn to copy"
+        )
     source_lengths, target_lengths = array("H"), array("H")  # 4 bytes a pair, to see whether lines belong together
     with contextlib.ExitStack() as files:
         sides = [
@@ -118,10 +120,6 @@ def parallel_pairs(names: tuple[str, str], bad_lines: BadLines, counts: Counts) 
     alignment.check_counts(*lengths, (display(source), display(target)))
     if warning := alignment.shift_warning(*lengths, (display(source), display(target))):
         counts.warnings.append(warning)
-
-
-def display(name: str) -> str:
-    return "stdin" if name == "-" else name
 
 
 def same_file(one: str, other: str) -> bool:

@@ -48,6 +48,12 @@ def open_bytes(path: str) -> BinaryIO:
         raise UserError(f"{path}: cannot be read: {error.strerror}", "check the name") from error
 
 
+def display(path: str) -> str:
+    """What messages and reports call a file: one line of proper Unicode, whatever bytes its name has."""
+    shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "stdin" if path == "-" else shown.replace("\n", " ")
+
+
 @overload
 def read_lines(
     stream: BinaryIO, name: str, bad_lines: Literal["refuse", "replace"] = "refuse", tally: Tally | None = None

@@ -25,7 +25,7 @@ class Spool:
         """Keep the pairs as they pass by; no field of theirs holds a newline."""
         with self.path.open("w", encoding="utf-8", newline="\n") as file:
             for pair in pairs:
-                file.write(f"{pair.source}\n{pair.target}\n{one_line(pair.where)}\n")
+                file.write(f"{pair.source}\n{pair.target}\n{pair.where}\n")
                 self.pairs += 1
                 yield pair
 
@@ -36,11 +36,6 @@ class Spool:
 
     def __len__(self) -> int:
         return self.pairs
-
-
-def one_line(where: str) -> str:
-    """A place fit for one line of UTF-8, whatever the file's name."""
-    return where.replace("\n", " ").encode("utf-8", "replace").decode()
 
 
 def hash_text(text: str) -> int:

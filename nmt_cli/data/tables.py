@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nmt_cli.data.lines import NOT_UTF8_REPLACED, BadLines, open_bytes, read_lines
+from nmt_cli.data.lines import NOT_UTF8_REPLACED, BadLines, display, open_bytes, read_lines
 from nmt_cli.data.tally import Tally
 from nmt_cli.errors import Exit, UserError
 
@@ -65,7 +65,7 @@ def read_rows(
     elif kind == "parquet":
         yield from parquet_rows(path)
     else:
-        name = "stdin" if path == "-" else path
+        name = display(path)
         has_header = fields is not None and not all(field.isdecimal() for field in fields)
         with open_bytes(path) as stream:
             if kind == "jsonl":
@@ -146,7 +146,7 @@ def parquet_rows(path: str) -> Iterator[tuple[str, Row]]:
             for batch in file.iter_batches(batch_size=ROWS):
                 for row in batch.to_pylist():
                     number += 1
-                    yield f"{path}:{number}", row
+                    yield f"{display(path)}:{number}", row
     except (OSError, pyarrow.ArrowException) as error:
         raise UserError(f"{path}: not readable as Parquet: {error}", "check the file", Exit.DATA) from error
 
@@ -157,7 +157,7 @@ def hub_rows(path: str, split: str) -> Iterator[tuple[str, Row]]:
     if split not in dataset:
         raise UserError(f"{path} has no split {split!r}", "it has: " + ", ".join(dataset))
     for number, row in enumerate(dataset[split], start=1):
-        yield f"{path}[{split}]:{number}", row
+        yield f"{display(path)}[{split}]:{number}", row
 
 
 def has_split(path: str, split: str) -> bool:

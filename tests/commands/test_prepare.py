@@ -324,6 +324,14 @@ def test_quiet_shows_nothing(make):
     assert make.shown == ""
 
 
+def test_a_file_name_that_is_not_utf8_works(make, tmp_path):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9\n.fr")
+    with open(name, "w", encoding="utf-8") as file:  # noqa: PTH123 (the name is the point)
+        file.write("\n" + lines(0, PAIRS[1:]))
+    _, report = make(name)
+    assert report["train"]["dropped"]["blank source"]["examples"][0]["where"].endswith("caf\ufffd .fr:1")
+
+
 def test_paths_with_spaces_newlines_and_accents_work_in_the_c_locale(write, tmp_path):
     folder = tmp_path / "mes donné\nes à moi"
     folder.mkdir()
