@@ -136,7 +136,7 @@ def check_encoding(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
     elif len(first) >= ENOUGH_TO_JUDGE:
         even, odd = first[::2].count(0) / len(first[::2]), first[1::2].count(0) / len(first[1::2])
         # European text in UTF-16 has NUL in every other byte, in UTF-32 in three of four.
-        if max(even, odd) > 0.4 and (min(even, odd) < 0.1 or min(even, odd) > 0.4):
+        if max(even, odd) > 0.4 and (min(even, odd) < 0.1 or 0.4 < min(even, odd) < 1):
             encoding = "UTF-16" if min(even, odd) < 0.1 else "UTF-32"
     if encoding:
         hint = f"convert it: iconv -f {encoding} -t UTF-8 OLD > NEW"
