@@ -21,6 +21,7 @@ def show_report(report: dict[str, Any], directory: Path) -> None:
     for part in ("train", "valid"):
         if report[part]:
             print_tallies(console, part, report[part])
+    console.print()
     console.print(lengths_table(report["train"]))
     for note in report["notes"]:
         console.print(escape(f"note: {excerpt(note, 1000)}"))
@@ -67,7 +68,6 @@ def print_tallies(console: Console, part: str, summary: dict[str, Any]) -> None:
                 console.print(
                     escape(f"{'':13}{excerpt(example['where'], 1000)}  {example['text']}".rstrip()), style="dim"
                 )
-    console.print()
 
 
 def lengths_table(summary: dict[str, Any]) -> Table:

@@ -129,10 +129,11 @@ def test_damaged_gzip_is_refused():
     assert error.value.code == Exit.DATA
 
 
-def test_gzip_bomb_is_refused(monkeypatch):
+@pytest.mark.parametrize("filling", [b"\n", b"\0"])
+def test_gzip_bomb_is_refused(monkeypatch, filling):
     monkeypatch.setattr(lines, "BOMB_SIZE", 1 << 18)
     with pytest.raises(UserError, match="gzip bomb") as error:
-        read(gzip.compress(b"\n" * (1 << 20)))
+        read(gzip.compress(filling * (1 << 20)))
     assert error.value.code == Exit.RESOURCE
 
 
