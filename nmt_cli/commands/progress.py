@@ -1,56 +1,56 @@
-"""What a person sees while something runs: a live line on a terminal, plain lines elsewhere, always on stderr."""
+"""How far a command is: a moving bar on a terminal, a line now and then where there is none."""
 
 from __future__ import annotations
 
 import sys
-from types import TracebackType
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+Item = TypeVar("Item")
+
+SECONDS = 10.0  # between lines
+STRIDE = 1000  # items between looks at the clock
 
 
-class Display:
-    """Notes, and the progress of a training. Silent when quiet."""
+def track(items: Iterable[Item], label: str, total: int | None = None, quiet: bool = False) -> Iterator[Item]:
+    """The items, while stderr says how many have passed; total: how many there will be, if that is known."""
+    if quiet:
+        yield from items
+    elif sys.stderr.isatty():
+        yield from draw_bar(items, label, total)
+    else:
+        yield from print_lines(items, label, total)
 
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.live = not quiet and self.console.is_terminal
-        self.bar = Progress(
-            SpinnerColumn(), MofNCompleteColumn(), BarColumn(bar_width=24), TimeRemainingColumn(),
-            TextColumn("{task.description}"), console=self.console, disable=not self.live,
-        )  # fmt: skip
-        self.task: TaskID | None = None
 
-    def __enter__(self) -> Display:
-        self.bar.start()
-        return self
+def draw_bar(items: Iterable[Item], label: str, total: int | None) -> Iterator[Item]:
+    """A bar with a count, a speed and the time left."""
+    from rich import progress
+    from rich.console import Console
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self.bar.stop()
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.TextColumn("{task.completed:,.0f}"),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        passed = 0
+        for passed, item in enumerate(items, start=1):
+            yield item
+            if passed % STRIDE == 0:
+                bar.update(task, completed=passed)
+        bar.update(task, completed=passed)
 
-    def note(self, text: str) -> None:
-        """One line, above the live one where there is one."""
-        if self.quiet:
-            return
-        if self.live:
-            self.console.print(text, markup=False)
-        else:
-            print(text, file=sys.stderr, flush=True)
 
-    def advance(self, step: int, total: int, text: str, log: bool) -> None:
-        """`step` of `total` updates are made. Where there is no live line, `text` is printed when `log` says so."""
-        if self.live:
-            if self.task is None:
-                self.task = self.bar.add_task(text, total=total, completed=step)
-            self.bar.update(self.task, completed=step, total=total, description=text)
-        elif log:
-            self.note(f"step {step:,} of {total:,}  {text}")
+def print_lines(items: Iterable[Item], label: str, total: int | None) -> Iterator[Item]:
+    """A line every `SECONDS`."""
+    of_total = f" of {total:,}" if total is not None else ""
+    last = time.monotonic()
+    for passed, item in enumerate(items, start=1):
+        yield item
+        if passed % STRIDE == 0 and time.monotonic() - last > SECONDS:
+            last = time.monotonic()
+            print(f"{label}: {passed:,}{of_total}", file=sys.stderr)

@@ -15,8 +15,6 @@ The same pairs, tokenizers and configuration give the same bytes.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -30,7 +28,8 @@ from numpy.typing import NDArray
 
 from nmt_cli.batch import PAD
 from nmt_cli.config import Config, from_json, to_json
-from nmt_cli.data.manifest import digest, refuse, sync, verify_manifest, write_manifest
+from nmt_cli.data.manifest import MANIFEST, digest, refuse, verify_manifest, write_manifest
+from nmt_cli.data.staging import replacing
 from nmt_cli.data.tokenizer import Tokenizer, load_tokenizers, save_tokenizers
 from nmt_cli.errors import UserError
 
@@ -280,21 +279,19 @@ class PairWriter:
 def write_data(directory: Path, config: Config, source: Tokenizer, target: Tokenizer) -> Iterator[DataWriter]:
     """Make a data directory, which appears under its name when it is complete, and not at all when that fails.
 
-    It is written beside its place as `.NAME.unfinished`; what a killed run left there is removed first.
-    Raises UserError (USAGE) when something is in its place already, OSError when the disk refuses.
+    An earlier data directory of that name is replaced then. Raises UserError (USAGE) when something else has the name,
+    OSError when the disk refuses.
     """
-    directory = directory.resolve()
-    if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
-        raise UserError(f"{str(directory)!r} is there already", "remove it, or choose another name")
-    unfinished = directory.with_name(f".{directory.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        writer = DataWriter(unfinished, config, source, target)
+    refuse_other_content(directory)
+    with replacing(directory) as folder:
+        writer = DataWriter(folder, config, source, target)
         yield writer
-        write_manifest(unfinished, {"data": writer.types})
-        os.replace(unfinished, directory)
-        sync(directory.parent)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+        write_manifest(folder, {"data": writer.types})
+
+
+def refuse_other_content(directory: Path) -> None:
+    """Raise UserError (USAGE) when a place holds anything but an earlier data directory."""
+    is_ours = all((directory / name).is_file() for name in (MANIFEST, "train.source.ids"))
+    if directory.exists() and not is_ours and not (directory.is_dir() and not any(directory.iterdir())):
+        kind = "a folder with other content" if directory.is_dir() else "a file"
+        raise UserError(f"{directory} is {kind}; it will not be overwritten", "choose another name")

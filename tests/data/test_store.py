@@ -209,11 +209,11 @@ def test_a_folder_of_another_kind_is_a_usage_error(tmp_path: Path) -> None:
     assert caught.value.code == Exit.USAGE
 
 
-def test_what_is_there_already_is_not_overwritten(directory: Path) -> None:
-    before = open_data(directory).hash
-    with pytest.raises(UserError, match="is there already"), write_data(directory, CONFIG, TOKENIZER, TOKENIZER):
+def test_other_content_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(UserError, match="other content"), write_data(tmp_path, CONFIG, TOKENIZER, TOKENIZER):
         pass
-    assert open_data(directory).hash == before
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_an_empty_directory_is_filled(tmp_path: Path) -> None:
