@@ -1,0 +1,86 @@
+"""`nmt eval`: how good translations are, by sacrebleu."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as jsonlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from nmt_cli.commands.notes import no_note, note, note_tally
+from nmt_cli.data.lines import open_bytes, read_lines
+from nmt_cli.data.tally import Tally
+from nmt_cli.errors import UserError
+from nmt_cli.run import scoring
+from nmt_cli.run.output import open_output
+
+
+def run(
+    model: Path | None,
+    source: Path | None,
+    hypothesis: Path | None,
+    reference: Sequence[Path],
+    metric: str,
+    beam: int | None,
+    length_penalty: float | None,
+    batch_size: int | None,
+    bootstrap: int,
+    lowercase: bool,
+    output: Path | None,
+    json: bool,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Score a model's translations of --source, or --hypothesis, against --reference."""
+    metrics = scoring.parse_metrics(metric)
+    check_choice(model, source, hypothesis, reference)
+    given = hypothesis or source
+    assert given is not None
+    tally = Tally()
+    texts, references = read_all(given, tally), [read_all(path, tally) for path in reference]
+    names = [str(given), *map(str, reference)]
+    scoring.check_counts(texts, references, names)
+    note_tally(tally)
+    if hypothesis in reference:
+        note(f"{hypothesis} is both hypothesis and reference: the score says nothing")
+    if model is not None:
+        texts = translate(model, texts, beam, length_penalty, batch_size, device, quiet)
+    if output is not None:
+        with open_output(output) as write:
+            write("".join(f"{text}\n" for text in texts))
+    scores = scoring.score(texts, references, metrics, lowercase=lowercase, bootstrap=bootstrap, names=names)
+    with open_output(Path("-")) as write:
+        for score in scores:
+            write((jsonlib.dumps(dataclasses.asdict(score)) if json else str(score)) + "\n")
+
+
+def check_choice(model: Path | None, source: Path | None, hypothesis: Path | None, reference: Sequence[Path]) -> None:
+    """Refuse (usage) all but MODEL with --source, or --hypothesis alone, with at least one --reference."""
+    usage = "nmt eval MODEL --source FILE --reference FILE, or nmt eval --hypothesis FILE --reference FILE"
+    if not reference:
+        raise UserError("there is nothing to compare with: --reference is missing", usage)
+    if (model is None) != (source is None) or (hypothesis is None) == (model is None):
+        raise UserError("give either MODEL and --source, or --hypothesis", usage)
+
+
+def read_all(path: Path, tally: Tally) -> list[str]:
+    """All lines of a file. Raises UserError (DATA) where they are not UTF-8."""
+    with open_bytes(str(path)) as stream:
+        return list(read_lines(stream, "stdin" if str(path) == "-" else str(path), "refuse", tally))
+
+
+def translate(
+    model: Path,
+    lines: list[str],
+    beam: int | None,
+    length_penalty: float | None,
+    batch_size: int | None,
+    device: str,
+    quiet: bool,
+) -> list[str]:
+    """The model's translations."""
+    from nmt_cli.run.translator import Translator  # JAX takes seconds to load, and --hypothesis does without it
+
+    translator = Translator.load(model, device, no_note if quiet else note)
+    found = translator.translate(lines, beam=beam, length_penalty=length_penalty, batch_size=batch_size)
+    return [translation.text for translation in found]

@@ -1,0 +1,97 @@
+"""`nmt translate`: lines in, lines out."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from nmt_cli.commands.notes import no_note, note, note_tally, plural
+from nmt_cli.data.lines import read_lines
+from nmt_cli.data.tally import Tally
+from nmt_cli.errors import UserError
+from nmt_cli.run.output import Write, open_output
+from nmt_cli.run.translation import CUT, LIMIT, Translation
+from nmt_cli.run.translator import Translator
+
+EXPLAINED = {
+    CUT: "too long and cut: the rest was not translated (search.max_length)",
+    LIMIT: "ended at the longest length a translation may have (search.max_ratio)",
+}
+
+
+def run(
+    model: Path,
+    input: Path,
+    output: Path,
+    beam: int | None,
+    n_best: int,
+    length_penalty: float | None,
+    batch_size: int | None,
+    scores: bool,
+    json: bool,
+    strict: bool,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Translate a file or stdin, line for line."""
+    if json and scores:
+        raise UserError("--scores and --json exclude each other", "--json has the scores")
+    tally = Tally()
+    with open_input(input) as stream:
+        if stream.isatty() and not quiet:
+            note("type one sentence a line; Ctrl-D ends")
+        name = "stdin" if str(input) == "-" else str(input)
+        lines = read_lines(stream, name, "refuse" if strict else "replace", tally)
+        translator = Translator.load(model, device, no_note if quiet else note)
+        translations = translator.translate_stream(lines, beam, n_best, length_penalty, batch_size)
+        with open_output(output) as write:
+            flagged = write_all(translations, write, scores=scores, json=json, n_best=n_best)
+    note_tally(tally)
+    note_flags(flagged)
+
+
+def write_all(
+    translations: Iterable[Translation], write: Write, *, scores: bool, json: bool, n_best: int
+) -> dict[str, list[int]]:
+    """Write each translation as soon as it is there. Returns the lines that were flagged, counted from 1, by flag."""
+    flagged: dict[str, list[int]] = {}
+    for index, translation in enumerate(translations):
+        for flag in translation.flags:
+            flagged.setdefault(flag, []).append(index + 1)
+        if json:
+            write(jsonlib.dumps(translation.as_dict(), ensure_ascii=False) + "\n")
+        elif n_best > 1:
+            write("".join(n_best_lines(index, translation)))
+        else:
+            write(f"{translation.score:.4f}\t{translation.text}\n" if scores else f"{translation.text}\n")
+    return flagged
+
+
+def n_best_lines(index: int, translation: Translation) -> Iterator[str]:
+    """The n-best list of one line as Moses and Marian write it: index from 0 ||| text ||| features ||| score."""
+    for hypothesis in translation.n_best:
+        yield f"{index} ||| {hypothesis.text} ||| logprob= {hypothesis.log_prob:.4f} ||| {hypothesis.score:.4f}\n"
+
+
+def note_flags(flagged: dict[str, list[int]]) -> None:
+    """Say which lines were not translated as they should be."""
+    for flag, explanation in EXPLAINED.items():
+        if numbers := flagged.get(flag):
+            shown = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
+            note(f"{plural(len(numbers))} {explanation}: {shown}")
+
+
+def open_input(path: Path) -> BinaryIO:
+    """A file or stdin as bytes, without a buffer: its lock would be held by the thread that waits for a line.
+
+    Raises UserError when it cannot be opened.
+    """
+    if str(path) == "-":
+        return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
+    try:
+        return path.open("rb", buffering=0)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}", "check the name") from error

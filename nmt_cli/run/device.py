@@ -1,0 +1,116 @@
+"""Where JAX computes, and the cache of what it has compiled."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.experimental.compilation_cache import compilation_cache
+
+from nmt_cli.errors import Exit, UserError
+
+Note = Callable[[str], object]  # says one line to the user
+
+CACHE_SIZE = 2 << 30  # bytes; what was used least recently goes first
+PATIENCE = 1.0  # seconds of compiling before the user is told
+
+
+def select_device(name: str = "auto") -> str:
+    """Compute on `auto`, `cpu`, `gpu` or `tpu` from now on, and say what that is: "cpu", "gpu (2 x NVIDIA A100)".
+
+    To be called before anything is computed: JAX fixes its platform then.
+    Raises UserError (RESOURCE) where there is no such device, rather than falling back to another.
+    """
+    if name == "cpu":
+        configure(jax_platforms="cpu")
+    try:
+        devices = jax.devices()
+    except RuntimeError as error:
+        raise UserError(f"no device to compute on: {error}", "try --device cpu", Exit.RESOURCE) from error
+    platform = devices[0].platform
+    if name == "cpu" and platform != "cpu":  # the platform was fixed before; the processor is there all the same
+        configure(jax_default_device=jax.devices("cpu")[0])
+        return "cpu"
+    if name not in ("auto", platform):
+        hint = "install nmt-cli[cuda12] or nmt-cli[cuda13] for NVIDIA" if name == "gpu" else "install nmt-cli[tpu]"
+        raise UserError(f"there is no {name}; JAX sees: {platform}", f"{hint}, or use --device cpu", Exit.RESOURCE)
+    return platform if platform == "cpu" else f"{platform} ({len(devices)} x {devices[0].device_kind})"
+
+
+def configure(**options: Any) -> None:
+    """Set options of JAX by their names."""
+    for name, value in options.items():
+        jax.config.update(name, value)  # type: ignore[no-untyped-call]
+
+
+def use_compile_cache(warn: Note) -> Path | None:
+    """Keep compiled programs between processes, in a directory that only this user can write.
+
+    Programs found there are run as they are: where another user could have put them (or the directory cannot be
+    made), there is no cache, and `warn` is told why. Returns the directory, or None.
+    """
+    folder = cache_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        problem = distrust(folder)
+    except (OSError, RuntimeError) as error:
+        problem = str(error)
+    if problem:
+        configure(jax_enable_compilation_cache=False)
+        warn(f"compiled programs are not kept: {problem}")
+        return None
+    configure(
+        jax_compilation_cache_dir=str(folder),
+        jax_persistent_cache_min_compile_time_secs=0.3,
+        jax_persistent_cache_min_entry_size_bytes=0,
+    )
+    if importlib.util.find_spec("filelock"):  # JAX needs it to keep the cache within a size
+        configure(jax_compilation_cache_max_size=CACHE_SIZE)
+    compilation_cache.reset_cache()  # or it would not be used where something has been compiled before
+    return folder
+
+
+def cache_folder() -> Path:
+    """$JAX_COMPILATION_CACHE_DIR, or nmt-cli in $XDG_CACHE_HOME, or in ~/.cache."""
+    if chosen := os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        return Path(chosen)
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "nmt-cli" / "compiled"
+
+
+def distrust(folder: Path) -> str:
+    """Why programs found in a folder must not be run, or "". Raises OSError when it cannot be looked at."""
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        return f"{folder} is not a directory"
+    if found.st_uid != os.geteuid():
+        return f"{folder} belongs to another user"
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"others can write to {folder}; to make it yours alone: chmod 700 {folder}"
+    return "" if os.access(folder, os.W_OK) else f"{folder} cannot be written"
+
+
+def compile_aloud(function: Any, *arguments: Any, what: str, note: Note, **static: Any) -> Any:
+    """Compile a jitted function for these arguments, telling the user when it takes long. Returns the compiled one.
+
+    what: names the shape, for example "batches of 64 lines of 32 pieces".
+    static: arguments that `function` declares static; the compiled function is called without them.
+    """
+    start = time.monotonic()
+    timer = threading.Timer(PATIENCE, note, [f"compiling for {what} ..."])
+    timer.daemon = True
+    timer.start()
+    try:
+        compiled = function.lower(*arguments, **static).compile()
+    finally:
+        timer.cancel()
+    if (seconds := time.monotonic() - start) > PATIENCE:
+        note(f"compiled for {what} in {seconds:.1f} s")
+    return compiled

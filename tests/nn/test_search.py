@@ -1,0 +1,237 @@
+"""Search against exhaustive enumeration and a float64 beam search, over tables of log-probabilities by prefix."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from nmt_cli.batch import BOS, EOS, PAD, UNK
+from nmt_cli.nn.search import Hypotheses, search, top
+
+V = 6  # PAD UNK BOS EOS and two words
+WORDS = (UNK, 4, 5)
+SOURCE_LENGTH = 4
+
+
+def table_of(rng: np.random.Generator, rows: int, max_length: int, spread: float = 1.5) -> np.ndarray:
+    """Log-probabilities [B, prefixes, V] for every prefix, which is a number in base V."""
+    logits = rng.normal(scale=spread, size=(rows, V ** (max_length + 1), V))
+    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+
+
+def attention_to(prefix):
+    """Made-up weights that give away which prefix they belong to."""
+    return jnp.stack([prefix % 7, prefix % 11, prefix % 13, prefix % 17], axis=-1).astype(jnp.float32)
+
+
+def step_over(table):
+    """A step function whose state is the prefix: [B K] integers, and whose sentence is row b of the table."""
+
+    def step(prefix, tokens):
+        prefix = prefix * V + tokens
+        rows = jnp.arange(table.shape[0])[:, None]
+        return prefix, table[rows, prefix], attention_to(prefix)
+
+    return step
+
+
+@partial(jax.jit, static_argnames=("steps", "beam", "n_best"))
+def run_jitted(table, max_lengths, alpha, steps, beam, n_best) -> Hypotheses:
+    start = jnp.zeros((table.shape[0], 1), jnp.int32)
+    return search(
+        step_over(table), start, max_lengths, steps=steps, beam=beam, n_best=n_best, alpha=alpha, with_weights=True
+    )
+
+
+def run(table, max_lengths, alpha=0.0, beam=1, n_best=1) -> Hypotheses:
+    lengths = jnp.asarray(max_lengths, jnp.int32)
+    steps = max(max_lengths) + 1
+    found = run_jitted(jnp.asarray(table, jnp.float32), lengths, alpha, steps=steps, beam=beam, n_best=n_best)
+    return jax.tree.map(np.asarray, found)
+
+
+def penalty(length: int, alpha: float) -> float:
+    return ((5 + length) / 6) ** alpha
+
+
+def score_of(row, tokens, alpha) -> float:
+    prefix, total = 0, 0.0
+    for before, token in zip((BOS, *tokens), tokens, strict=False):
+        prefix = prefix * V + before
+        total += row[prefix, token]
+    return total / penalty(len(tokens), alpha)
+
+
+def exhaustive(row, max_length, alpha, n_best) -> list[tuple[float, tuple[int, ...]]]:
+    """Every hypothesis there is, best first."""
+    found, prefixes = [], [()]
+    for _ in range(max_length + 1):
+        found += [(score_of(row, (*prefix, EOS), alpha), (*prefix, EOS)) for prefix in prefixes]
+        prefixes = [(*prefix, word) for prefix in prefixes for word in WORDS]
+    return sorted(found, reverse=True)[:n_best]
+
+
+def beam_reference(row, max_length, alpha, beam, n_best) -> list[tuple[float, tuple[int, ...]]]:
+    """Beam search that never stops before the longest length."""
+    live, finished = [(0.0, ())], []
+    for time in range(max_length + 1):
+        candidates = []
+        for _, prefix in live:
+            choices = (EOS,) if time == max_length else (EOS, *WORDS)
+            candidates += [(score_of(row, (*prefix, token), 0.0), (*prefix, token)) for token in choices]
+        taken = sorted(candidates, reverse=True)[:beam]
+        finished += [(total / penalty(len(tokens), alpha), tokens) for total, tokens in taken if tokens[-1] == EOS]
+        live = [(total, tokens) for total, tokens in taken if tokens[-1] != EOS]
+    return sorted(finished, reverse=True)[:n_best]
+
+
+def assert_same(found: Hypotheses, b: int, expected: list[tuple[float, tuple[int, ...]]]) -> None:
+    for n, (score, tokens) in enumerate(expected):
+        length = found.lengths[b, n]
+        assert tuple(found.ids[b, n, :length]) == tokens
+        assert found.scores[b, n] == pytest.approx(score, abs=1e-5)
+        assert (found.ids[b, n, length:] == PAD).all()
+    assert (found.scores[b, len(expected) :] == -np.inf).all()
+    assert (found.lengths[b, len(expected) :] == 0).all()
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 3.0])
+def test_a_wide_beam_finds_what_exhaustive_search_finds(alpha):
+    table = table_of(np.random.default_rng(0), rows=8, max_length=3)
+    lengths = [3, 2, 1, 3, 3, 2, 3, 3]
+    found = run(table, lengths, alpha, beam=60, n_best=40)
+    for b, length in enumerate(lengths):
+        assert_same(found, b, exhaustive(table[b], length, alpha, 40))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 3.0])
+@pytest.mark.parametrize(("beam", "n_best"), [(1, 1), (2, 1), (2, 2), (3, 1), (5, 3), (5, 5)])
+@pytest.mark.parametrize("spread", [0.3, 3.0])
+def test_a_narrow_beam_finds_what_a_search_without_early_stopping_finds(alpha, beam, n_best, spread):
+    table = table_of(np.random.default_rng(beam), rows=16, max_length=5, spread=spread)
+    lengths = [1 + b % 5 for b in range(16)]
+    found = run(table, lengths, alpha, beam, n_best)
+    for b, length in enumerate(lengths):
+        assert_same(found, b, beam_reference(table[b], length, alpha, beam, n_best))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 2.0])
+def test_a_beam_of_one_is_greedy(alpha):
+    table = table_of(np.random.default_rng(1), rows=32, max_length=5)
+    found = run(table, [5] * 32, alpha)
+    for b in range(32):
+        prefix, tokens = 0, [BOS]
+        while tokens[-1] != EOS:
+            prefix = prefix * V + tokens[-1]
+            allowed = (EOS,) if len(tokens) == 6 else (EOS, *WORDS)
+            tokens.append(max(allowed, key=lambda token: table[b, prefix, token]))
+        assert list(found.ids[b, 0, : found.lengths[b, 0]]) == tokens[1:]
+
+
+def test_scores_are_the_sum_of_token_log_probs_over_the_penalty():
+    table = table_of(np.random.default_rng(2), rows=8, max_length=4)
+    found = run(table, [4] * 8, alpha=0.7, beam=4, n_best=4)
+    np.testing.assert_allclose(found.log_probs.sum(-1) / penalty(found.lengths, 0.7), found.scores, atol=1e-5)
+
+
+def test_weights_are_those_of_the_hypothesis_and_zero_after_it():
+    table = table_of(np.random.default_rng(3), rows=8, max_length=4)
+    found = run(table, [4] * 8, alpha=0.6, beam=5, n_best=3)
+    for b, n in np.ndindex(8, 3):
+        prefix, length = 0, found.lengths[b, n]
+        for t in range(length):
+            prefix = prefix * V + (BOS if t == 0 else found.ids[b, n, t - 1])
+            np.testing.assert_array_equal(found.weights[b, n, t], attention_to(prefix))
+        assert (found.weights[b, n, length:] == 0).all()
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_neighbours_order_and_fillers_change_nothing(beam):
+    rng = np.random.default_rng(4)
+    table, lengths = table_of(rng, rows=6, max_length=5), [5, 1, 3, 5, 2, 4]
+    together = run(table, lengths, 0.6, beam, beam)
+    order = rng.permutation(6)
+    shuffled = run(table[order], [lengths[b] for b in order], 0.6, beam, beam)
+    for place, b in list(enumerate(order))[:3]:
+        filled = run(table[[b, 0, b]], [lengths[b], 0, 5], 0.6, beam, beam)
+        alone = run(table[[b]], [lengths[b]], 0.6, beam, beam)
+        length = lengths[b] + 1
+        for other, row in ((shuffled, place), (filled, 0), (alone, 0)):
+            np.testing.assert_array_equal(other.ids[row][:, :length], together.ids[b][:, :length])
+            np.testing.assert_allclose(other.scores[row], together.scores[b], rtol=1e-6)
+
+
+def test_filler_rows_are_not_searched():
+    table = table_of(np.random.default_rng(5), rows=2, max_length=3)
+    found = run(table, [3, 0], beam=2, n_best=2)
+    assert (found.lengths[1] == 0).all()
+    assert (found.scores[1] == -np.inf).all()
+
+
+def test_pad_and_bos_are_never_produced_however_probable():
+    table = np.full((1, V**4, V), -20.0)
+    table[:, :, [PAD, BOS]] = -1e-3
+    found = run(table, [3], beam=4, n_best=4)
+    produced = found.ids[0, :, 0]
+    assert set(produced) <= {UNK, EOS, 4, 5}
+    for n in range(4):
+        assert BOS not in found.ids[0, n]
+        assert PAD not in found.ids[0, n, : found.lengths[0, n]]
+
+
+def test_a_hypothesis_of_the_longest_length_is_ended_at_the_price_of_eos():
+    table = np.full((1, V**4, V), -1.0)
+    table[:, :, EOS] = -9.0
+    table[:, :, 4] = -0.5
+    found = run(table, [3])
+    assert list(found.ids[0, 0]) == [4, 4, 4, EOS]
+    np.testing.assert_allclose(found.log_probs[0, 0], [-0.5, -0.5, -0.5, -9.0])
+
+
+@pytest.mark.parametrize(("alpha", "most"), [(0.0, 3), (1.0, 8)])
+def test_the_loop_ends_when_nothing_better_can_come(alpha, most):
+    """EOS at -0.1, words at -5: after the first step only a large penalty could still make a longer one better."""
+    calls = []
+
+    def step(state, tokens):
+        jax.debug.callback(lambda: calls.append(1))
+        log_probs = jnp.full((*tokens.shape, V), -5.0).at[..., EOS].set(-0.1)
+        return state, log_probs, jnp.zeros((*tokens.shape, 1))
+
+    lengths = jnp.array([40, 40])
+    found = jax.jit(lambda: search(step, jnp.zeros((2, 1)), lengths, steps=41, beam=3, alpha=alpha))()
+    jax.block_until_ready(found)
+    jax.effects_barrier()
+    assert list(found.ids[0, 0, :2]) == [EOS, PAD]
+    assert len(calls) <= most
+
+
+def test_more_finished_hypotheses_than_the_beam_is_wide_cannot_be_asked_for():
+    table = table_of(np.random.default_rng(6), rows=1, max_length=2)
+    with pytest.raises(ValueError, match="n_best"):
+        run(table, [2], beam=2, n_best=3)
+
+
+def test_weights_are_left_out_unless_asked_for():
+    step = step_over(jnp.asarray(table_of(np.random.default_rng(7), rows=1, max_length=2), jnp.float32))
+    found = jax.eval_shape(lambda: search(step, jnp.zeros((1, 1), jnp.int32), jnp.array([2]), steps=3))
+    assert found.weights is None
+
+
+few_values = st.sampled_from([-np.inf, -3.0, -1.0, -1.0, -0.5, 0.0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(values=arrays(np.float32, (2, 1001), elements=few_values), count=st.sampled_from([1, 2, 3]))
+def test_two_stage_top_is_top_k_to_the_last_tie(values, count):
+    expected_values, expected_indices = jax.lax.top_k(values, count)
+    found_values, found_indices = jax.jit(top, static_argnums=1)(values, count)
+    np.testing.assert_array_equal(found_values, expected_values)
+    np.testing.assert_array_equal(found_indices, expected_indices)

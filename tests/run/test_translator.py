@@ -1,0 +1,269 @@
+"""Lines in, translations out: every line, in order, the same whatever stands beside it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt_cli import config
+from nmt_cli.batch import BOS, EOS, PAD, Batch
+from nmt_cli.data.tokenizer import Tokenizer
+from nmt_cli.errors import Exit, UserError
+from nmt_cli.nn.search import Hypotheses
+from nmt_cli.nn.seq2seq import Seq2Seq
+from nmt_cli.run.translation import CUT, EMPTY, LIMIT
+from nmt_cli.run.translator import Translator, check_parameters, grouped, padded_length, row_count
+
+WORDS = [
+    "le",
+    "la",
+    "un",
+    "une",
+    "chat",
+    "chien",
+    "maison",
+    "rouge",
+    "vert",
+    "mange",
+    "voit",
+    "dort",
+    "et",
+    "mais",
+    "ou",
+    "donc",
+]
+
+
+@pytest.fixture(scope="module")
+def translator() -> Translator:
+    """A model nobody has trained, with parameters large enough that it has opinions."""
+    tokenizer = Tokenizer.train("word", [" ".join(WORDS)], 100)
+    sizes = {"embedding_size": 16, "encoder_units": 16, "decoder_units": 16, "attention_units": 16}
+    seq2seq = Seq2Seq(config.Model(**sizes), tokenizer.size, tokenizer.size)
+    ids, mask = jnp.zeros((1, 1), jnp.int32), jnp.ones((1, 1), bool)
+    made = jax.eval_shape(partial(seq2seq.init, method="loss"), jax.random.key(0), Batch(ids, mask, ids, ids, mask))
+    rng = np.random.default_rng(0)
+    parameters = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), made["params"])
+    # Without it the longest length would end most hypotheses of such a model.
+    parameters["output_bias"] = jnp.zeros(tokenizer.size).at[EOS].set(1.0)
+    search = config.Search(beam=3, max_length=15, batch_size=8)
+    return Translator(seq2seq, parameters, tokenizer, tokenizer, search)
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[str]:
+    chance = random.Random(0)
+    return [" ".join(chance.choices(WORDS, k=chance.randint(1, 10))) for _ in range(21)]
+
+
+def texts(translations):
+    return [translation.text for translation in translations]
+
+
+def test_the_model_of_these_tests_says_different_things(translator, lines):
+    assert len(set(texts(translator.translate(lines)))) > 10
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_batch_size_changes_nothing(translator, lines, batch_size):
+    expected = translator.translate(lines)
+    found = translator.translate(lines, batch_size=batch_size)
+    assert texts(found) == texts(expected)
+    np.testing.assert_allclose([t.score for t in found], [t.score for t in expected], atol=1e-5)
+
+
+def test_order_changes_nothing(translator, lines):
+    order = list(range(len(lines)))
+    random.Random(1).shuffle(order)
+    expected = texts(translator.translate(lines))
+    assert texts(translator.translate([lines[i] for i in order])) == [expected[i] for i in order]
+
+
+def test_a_beam_of_one_follows_the_most_probable_token(translator, lines):
+    ids = [*translator.source_tokenizer.encode([lines[0]])[0], EOS]
+    source = jnp.array([ids])
+    apply = partial(translator.seq2seq.apply, {"params": translator.parameters})
+    memory, state = apply(source, source > 0, method="encode")
+    step = jax.jit(partial(apply, method="step"))
+    token, tokens = BOS, []
+    for _ in range(2 * len(ids)):
+        state, log_probs, _ = step(memory, state, jnp.array([[token]]))
+        token = int(jnp.argmax(log_probs[0, 0].at[jnp.array([PAD, BOS])].set(-jnp.inf)))
+        if token == EOS:
+            break
+        tokens.append(translator.target_tokenizer.piece(token))
+    assert translator.translate(lines[:1], beam=1)[0].tokens == tuple(tokens)
+
+
+def test_the_score_is_the_sum_of_log_probs_over_the_penalty(translator, lines):
+    for translation in translator.translate(lines[:3], length_penalty=1.0):
+        length = len(translation.tokens) + 1
+        assert len(translation.log_probs) == length
+        assert translation.score == pytest.approx(sum(translation.log_probs) / ((5 + length) / 6), abs=1e-5)
+
+
+def test_n_best_are_distinct_and_best_first(translator, lines):
+    for translation in translator.translate(lines[:8], beam=4, n_best=4):
+        scores = [hypothesis.score for hypothesis in translation.n_best]
+        assert scores == sorted(scores, reverse=True)
+        assert len({hypothesis.tokens for hypothesis in translation.n_best}) == 4
+        assert translation.text == translation.n_best[0].text
+
+
+def test_weights_are_a_distribution_over_the_source_for_each_token(translator):
+    (translation,) = translator.translate(["le chat dort"], with_weights=True)
+    assert translation.source_tokens == ("le", "chat", "dort", "</s>")
+    assert translation.weights.shape == (len(translation.tokens) + 1, 4)
+    np.testing.assert_allclose(translation.weights.sum(-1), 1.0, atol=1e-5)
+    json.dumps(translation.as_dict())
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t \u3000", "\u200b\u200d\ufeff", "\u2028"])
+def test_a_line_with_nothing_in_it_is_not_given_to_the_model(translator, blank, monkeypatch):
+    monkeypatch.setattr(translator, "run", lambda *_: pytest.fail("the model was run"))
+    (translation,) = translator.translate([blank])
+    assert (translation.text, translation.flags) == ("", (EMPTY,))
+
+
+def test_a_line_longer_than_the_model_allows_is_cut_and_flagged(translator, lines):
+    longest = " ".join(itertools.islice(itertools.cycle(WORDS), 15))
+    whole, cut = translator.translate([longest, longest + " chat chien"])
+    assert CUT not in whole.flags
+    assert CUT in cut.flags
+    assert (cut.text, len(cut.source_tokens)) == (whole.text, 16)
+
+
+def test_a_megabyte_without_a_space_is_cut_and_flagged(translator):
+    (translation,) = translator.translate(["x" * 1_000_000])
+    assert CUT in translation.flags
+
+
+def test_a_translation_that_never_ends_is_ended_and_flagged(translator, monkeypatch):
+    bias = translator.parameters["output_bias"].at[EOS].set(-50.0)
+    monkeypatch.setattr(translator, "parameters", {**translator.parameters, "output_bias": bias})
+    (translation,) = translator.translate(["le chat"])
+    assert translation.flags == (LIMIT,)
+    assert len(translation.tokens) == 2 * 2 + 10
+
+
+def test_what_the_model_writes_is_one_line(translator, monkeypatch):
+    monkeypatch.setattr(translator.target_tokenizer.vocabulary, "decode", lambda ids: "a\nb\r\u2028c\0", raising=False)
+    (translation,) = translator.translate(["le chat"])
+    assert "\n" not in translation.text
+    assert len(translation.text.splitlines()) == 1
+    assert "\0" not in translation.text
+
+
+def test_a_model_that_does_not_compute_numbers_is_refused(translator, monkeypatch):
+    broken = jax.tree.map(lambda leaf: leaf * jnp.nan, translator.parameters)
+    monkeypatch.setattr(translator, "parameters", broken)
+    with pytest.raises(UserError, match="not numbers") as raised:
+        translator.translate(["le chat"])
+    assert raised.value.code == Exit.DIVERGED
+
+
+def test_parameters_can_be_replaced_without_compiling_again(translator, lines, monkeypatch):
+    before = texts(translator.translate(lines[:5]))
+    compiled = dict(translator.compiled)
+    monkeypatch.setattr(translator, "parameters", jax.tree.map(lambda leaf: -leaf, translator.parameters))
+    assert texts(translator.translate(lines[:5])) != before
+    assert translator.compiled == compiled
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_best": 4}, "beam"),
+        ({"n_best": 0}, "beam"),
+        ({"beam": 0}, "search.beam"),
+        ({"length_penalty": -0.5}, "search.length_penalty"),
+        ({"batch_size": 0}, "search.batch_size"),
+    ],
+)
+def test_options_out_of_range_are_refused(translator, options, message):
+    with pytest.raises(UserError, match=message):
+        translator.translate(["le chat"], **options)
+    with pytest.raises(UserError, match=message):
+        translator.translate_stream(iter([]), **options)
+
+
+def test_a_stream_gives_what_a_list_gives(translator, lines):
+    assert texts(translator.translate_stream(iter(lines))) == texts(translator.translate(lines))
+
+
+def test_parameters_of_another_model_are_refused_with_what_differs(translator, tmp_path):
+    wrong = {**translator.parameters, "output_bias": jnp.zeros(3), "extra": jnp.zeros(2)}
+    del wrong["target_embedding"]
+    with pytest.raises(UserError, match=r"extra(.|\n)*output_bias(.|\n)*target_embedding: missing") as raised:
+        check_parameters(wrong, translator.seq2seq, tmp_path)
+    assert raised.value.code == Exit.INTEGRITY
+
+
+class EchoTranslator(Translator):
+    """The real thing with a model that repeats its source, so that a misplaced line is seen."""
+
+    def __init__(self, real: Translator) -> None:
+        tokenizer = Tokenizer.train("char", ["ab😀é"], 20)
+        super().__init__(real.seq2seq, real.parameters, tokenizer, tokenizer, real.defaults)
+
+    def echo(self, text: str) -> str:
+        """What a line comes out as."""
+        return self.target_tokenizer.decode(self.source_tokenizer.encode([text])[0]) if visible(text) else ""
+
+    def run(self, group, request):
+        longest = max(len(sentence.ids) for sentence in group)
+        ids = np.zeros((len(group), 1, longest), np.int32)
+        for row, sentence in enumerate(group):
+            ids[row, 0, : len(sentence.ids)] = sentence.ids
+        lengths = np.array([[len(sentence.ids)] for sentence in group])
+        return Hypotheses(ids, lengths, np.zeros((len(group), 1)), np.zeros(ids.shape), None)
+
+
+def visible(text: str) -> bool:
+    return any(character in "ab😀é" for character in text)
+
+
+@pytest.fixture(scope="module")
+def echo(translator) -> EchoTranslator:
+    return EchoTranslator(translator)
+
+
+@settings(max_examples=200, deadline=None)
+@given(raw=st.lists(st.text(alphabet="ab \t\r\0\u200b\u2028\x85😀é", max_size=12), max_size=40))
+def test_every_line_has_a_translation(echo, raw):
+    translations = echo.translate(raw)
+    assert len(translations) == len(raw)
+    assert [t.text for t in translations] == [echo.echo(text) for text in raw]
+
+
+@given(length=st.integers(1, 2001), most=st.integers(1, 2001))
+def test_shapes_are_few_and_hold_their_sentences(length, most):
+    length = min(length, most)
+    shape = padded_length(length, most)
+    assert length <= shape <= most
+    assert shape <= max(8, 2 * length)
+    assert len({padded_length(n, 2001) for n in range(1, 2002)}) <= 16
+
+
+@given(lines=st.integers(1, 64), batch_size=st.integers(1, 64))
+def test_one_line_has_a_shape_of_its_own(lines, batch_size):
+    lines = min(lines, batch_size)
+    rows = row_count(lines, batch_size)
+    assert lines <= rows <= batch_size
+    assert row_count(1, batch_size) == 1
+
+
+def test_sentences_of_like_length_are_translated_together(translator, lines):
+    groups = grouped(translator.read(lines, 15), 8)
+    lengths = [[len(sentence.ids) for sentence in group] for group in groups]
+    assert sorted(sentence.line for group in groups for sentence in group) == list(range(len(lines)))
+    assert all(min(before) >= max(after) for before, after in itertools.pairwise(lengths))
