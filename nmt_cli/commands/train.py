@@ -196,7 +196,7 @@ def make_validator(data: Prepared, config: Config, model: Seq2Seq, display: Disp
     if data.valid is None or not len(data.valid):
         display.note("no validation pairs: best is the last model (see nmt prepare --valid-source)")
         return None
-    exact = dataclasses.replace(model, dtype=jnp.float32)
+    exact = model.clone(dtype=jnp.float32)
     source, target = data.tokenizers()
     translator = Translator(exact, None, source, target, config.search, display.note)
     return Validator(data, config.train, translator, make_loss(model))
