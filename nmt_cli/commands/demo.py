@@ -24,13 +24,17 @@ SHOWCASE = (
 )
 
 
-def run(directory: Path, device: str, execute: Callable[[Sequence[str]], int] | None = None) -> None:
+def run(directory: Path, device: str) -> None:
     """Write the corpus, prepare, train, translate and score, each command echoed before it runs.
 
-    Run again in the same directory, it goes on where it stopped. execute: runs the arguments of one `nmt` command and
-    returns its exit code; a process of its own by default. Ends with the exit code of the first command that fails.
-    Raises UserError when the directory holds the work of another version of the corpus.
+    Run again in the same directory, it goes on where it stopped. Ends with the exit code of the first command that
+    fails. Raises UserError when the directory holds the work of another version of the corpus.
     """
+    show(directory, device, execute_nmt)
+
+
+def show(directory: Path, device: str, execute: Callable[[Sequence[str]], int]) -> None:
+    """`run`, with what runs the arguments of one `nmt` command and returns its exit code."""
     corpus, data, model = directory / "corpus", directory / "data", directory / "run"
     prepared = (data / "MANIFEST.json").is_file()
     write_demo(corpus, prepared)
@@ -44,7 +48,7 @@ def run(directory: Path, device: str, execute: Callable[[Sequence[str]], int] | 
             print("\n".join(SHOWCASE), flush=True)
         arguments = command if command[0] == "prepare" else [*command, *on_device]
         echo(["nmt", *arguments])
-        code = (execute or execute_nmt)(arguments)
+        code = execute(arguments)
         if code:
             raise SystemExit(code)
 
