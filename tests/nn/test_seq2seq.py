@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,6 +25,11 @@ from tests.nn.small_models import (
 )
 
 every_model = pytest.mark.parametrize("config", MODELS.values(), ids=MODELS.keys())
+# In lower precision a few models stand for all in the quick suite.
+FEW = ("lstm-general-feed", "lstm-none-last", "gru-additive-feed-deep", "gru-general-plain")
+few_models = pytest.mark.parametrize(
+    "config", [pytest.param(MODELS[name], id=name, marks=() if name in FEW else pytest.mark.slow) for name in MODELS]
+)
 REAL_ROWS = [row for row, length in enumerate(SOURCE_LENGTHS) if length]
 
 
@@ -61,6 +68,14 @@ def test_gradients_equal_finite_differences(config):
     check_by_finite_differences(config, None)
 
 
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("variational", [False, True])
+@pytest.mark.parametrize("name", ["lstm-additive-feed-deep", "gru-additive-zero"])
+def test_gradients_equal_finite_differences_under_dropout(name, variational):
+    rates = {"dropout": 0.3, "state_dropout": 0.3, "variational_dropout": variational}
+    check_by_finite_differences(dataclasses.replace(MODELS[name], **rates), jax.random.key(5))
+
+
 def check_by_finite_differences(config, rng):
     """Central differences along a random direction in each array of parameters."""
     batch, compiled = padded_batch(config), gradient(config)
@@ -84,7 +99,9 @@ def check_by_finite_differences(config, rng):
 @pytest.mark.usefixtures("double")
 def test_no_parameter_is_idle(config):
     _, gradients = gradient(config)(cast(random_parameters(config), jnp.float64), padded_batch(config), None)
-    idle = [jax.tree_util.keystr(path) for path, leaf in jax.tree_util.tree_leaves_with_path(gradients) if not leaf.any()]
+    idle = [
+        jax.tree_util.keystr(path) for path, leaf in jax.tree_util.tree_leaves_with_path(gradients) if not leaf.any()
+    ]
     assert idle == []
 
 
@@ -128,7 +145,7 @@ def test_garbage_at_padding_changes_no_step(config):
     assert np.isfinite(results[0][0]).all()  # the row without any source token as well
 
 
-@every_model
+@few_models
 def test_float32_is_close_to_the_equations(config):
     batch = padded_batch(config)
     (smoothed, _), gradients = gradient(config, jnp.float32)(cast(random_parameters(config), jnp.float32), batch, None)
@@ -139,7 +156,7 @@ def test_float32_is_close_to_the_equations(config):
     assert relative_difference(gradients, exact) < 1e-5
 
 
-@every_model
+@few_models
 def test_bfloat16_products_keep_float32_gradients_close(config):
     batch, parameters = padded_batch(config), random_parameters(config)
     (smoothed, _), gradients = gradient(config, jnp.bfloat16)(cast(parameters, jnp.float32), batch, None)
@@ -167,24 +184,37 @@ def test_ids_outside_the_vocabulary_at_padding_change_nothing():
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("name", ["lstm-general-feed", "gru-none-encoder2"])
+@pytest.mark.parametrize("name", ["lstm-general-feed", "gru-general-plain"])
 def test_a_batch_is_the_sum_of_its_sentences(name):
-    """Each sentence alone and without padding: losses and gradients add up to those of the batch."""
+    """Each sentence with all others masked out: losses and gradients add up to those of the batch."""
     config = MODELS[name]
     parameters, batch = cast(random_parameters(config), jnp.float64), padded_batch(config)
     total = None
     for row in REAL_ROWS:
-        source, target = slice(SOURCE_LENGTHS[row]), slice(TARGET_LENGTHS[row])
-        cuts = (source, source, target, target, target)
-        sentence = Batch(*(array[row : row + 1, cut] for array, cut in zip(batch, cuts, strict=True)))
-        result = gradient(config)(parameters, sentence, None)
+        alone = (np.arange(len(SOURCE_LENGTHS)) == row)[:, None]
+        masks = {"source_mask": batch.source_mask & alone, "target_mask": batch.target_mask & alone}
+        result = gradient(config)(parameters, batch._replace(**masks), None)
         total = result if total is None else jax.tree.map(jnp.add, total, result)
     for found, wanted in zip(*map(jax.tree.leaves, (gradient(config)(parameters, batch, None), total)), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("name", ["lstm-additive-feed-deep", "gru-general-plain"])
+def test_a_sentence_without_padding_costs_what_it_does_in_a_batch():
+    config, row = MODELS["gru-general-plain"], 1
+    parameters, batch = cast(random_parameters(config), jnp.float64), padded_batch(config)
+    source, target = slice(SOURCE_LENGTHS[row]), slice(TARGET_LENGTHS[row])
+    cuts = (source, source, target, target, target)
+    sentence = Batch(*(array[row : row + 1, cut] for array, cut in zip(batch, cuts, strict=True)))
+    alone = (np.arange(len(SOURCE_LENGTHS)) == row)[:, None]
+    masked = batch._replace(target_mask=batch.target_mask & alone)
+    results = [gradient(config)(parameters, each, None) for each in (sentence, masked)]
+    for found, wanted in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("name", ["lstm-none-last", "gru-general-plain"])
 def test_one_hypothesis_steps_as_many_do(name):
     config = MODELS[name]
     parameters, batch = cast(random_parameters(config), jnp.float64), padded_batch(config)
@@ -195,13 +225,11 @@ def test_one_hypothesis_steps_as_many_do(name):
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
-@pytest.mark.parametrize("name", ["lstm-additive-feed-deep", "gru-general-plain"])
+@pytest.mark.parametrize("name", ["gru-additive-feed-deep", "lstm-none-last"])
 def test_a_batch_of_nothing_but_padding_costs_nothing(name, dtype):
     config = MODELS[name]
     batch = padded_batch(config)
-    empty = batch._replace(
-        source_mask=np.zeros_like(batch.source_mask), target_mask=np.zeros_like(batch.target_mask)
-    )
+    empty = batch._replace(source_mask=np.zeros_like(batch.source_mask), target_mask=np.zeros_like(batch.target_mask))
     (smoothed, loss), gradients = gradient(config, dtype)(cast(random_parameters(config), jnp.float32), empty, None)
     assert (float(smoothed), float(loss.log_loss), float(loss.tokens)) == (0.0, 0.0, 0.0)
     assert not any(leaf.any() for leaf in jax.tree.leaves(gradients))  # NaN would be true
