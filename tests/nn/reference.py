@@ -114,12 +114,12 @@ def attend(p, attention, query, annotations):
 def decode(p, config, annotations, states, embedded):
     """Teacher-forced: embedded target [m E] -> attentional vectors [m H] and weights [m n]."""
     outputs, all_weights, fed = [], [], None
-    for x in embedded:
-        first = p["cells_0"]
+    for embedding in embedded:
+        x, first = embedding, p["cells_0"]
         if config.input_feeding:
             first = {**first, "input_kernel": np.concatenate([first["input_kernel"], p["feed_kernel"]])}
             fed = np.zeros(len(p["feed_kernel"])) if fed is None else fed
-            x = np.concatenate([x, fed])
+            x = np.concatenate([embedding, fed])
         for layer in range(config.decoder_layers):
             cell = first if layer == 0 else p[f"cells_{layer}"]
             states[layer] = CELLS[config.cell](cell, states[layer], x)
