@@ -61,7 +61,8 @@ class Decoder(nn.Module):
         """
         config = self.config
         keys = self.attention.keys(annotations) if config.attention != "none" else annotations[:, :, :0]
-        # A shallower encoder hands its last layer's state to all decoder layers above.
+        # A deeper encoder hands over its upper layers; a shallower one its last to all decoder layers above.
+        finals = finals[max(0, len(finals) - config.decoder_layers) :]
         states = [finals[min(layer, len(finals) - 1)] for layer in range(config.decoder_layers)]
         if config.bridge == "zero":
             states = [self.cells[0].state(jnp.zeros((len(mask), config.decoder_units), keys.dtype)) for _ in states]

@@ -43,8 +43,8 @@ def gradient_of_array(spec: str, x: jax.Array, d_result: jax.Array, over_time: b
     operands, result = spec.split("->")
     x_axes, axes = operands.split(",")
     if x_axes.startswith("..."):  # a weight matrix
-        outer = sum_of_outer(x.reshape(-1, x.shape[-1]), d_result.reshape(-1, d_result.shape[-1]))
-        return outer if axes == x_axes[3:] + result[3:] else outer.T
+        x, d_result = x.reshape(-1, x.shape[-1]), d_result.reshape(-1, d_result.shape[-1])
+        return sum_of_outer(x, d_result) if axes == x_axes[3:] + result[3:] else sum_of_outer(d_result, x)
     time = "t" if over_time else ""
     return product(f"{time}{x_axes},{time}{result}->{axes}", x, d_result)
 

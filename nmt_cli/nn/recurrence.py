@@ -110,6 +110,8 @@ def scan_forward(step: Step, constants: Any, state: Any, inputs: Any, reverse: b
     def body(state: Any, x: Any) -> tuple[Any, Any]:
         recorded = [Recorded(factor) for factor in rounded]
         new, output = step(merge(recorded, arrays), state, x)
+        if unused := [factor.spec for factor in recorded if factor.seen is None]:
+            raise ValueError(f"the factor {unused[0]} is not used in a step")
         return new, (output, state, [factor.result for factor in recorded])
 
     last, (outputs, states, results) = lax.scan(body, state, inputs, reverse=reverse)

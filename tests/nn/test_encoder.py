@@ -1,0 +1,98 @@
+"""The encoder over padded batches, against the equations for each sentence alone."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nmt_cli.config import Model
+from nmt_cli.nn.encoder import Encoder
+from tests.nn import reference
+
+E, D = 3, 4
+LENGTHS = (5, 1, 3, 0)
+CONFIGS = {
+    f"{cell}-{'both' if bidirectional else 'forward'}-{layers}-residual{residual}": Model(
+        cell=cell,
+        bidirectional=bidirectional,
+        encoder_layers=layers,
+        residual_from=residual,
+        embedding_size=E,
+        encoder_units=D,
+    )
+    for cell, bidirectional, layers, residual in [
+        ("lstm", True, 1, 0),
+        ("lstm", False, 1, 1),
+        ("lstm", True, 3, 3),
+        ("gru", True, 2, 2),
+        ("gru", False, 2, 1),
+    ]
+}
+every_encoder = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+
+
+@cache
+def random_parameters(config):
+    shapes = jax.eval_shape(
+        lambda: Encoder(config).init(jax.random.key(0), jnp.zeros((5, 4, E)), jnp.ones((5, 4), bool))
+    )
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: rng.normal(scale=0.7, size=leaf.shape), shapes["params"])
+
+
+def padded(fill_seed, dtype=np.float64):
+    """Embedded [S B E] with large garbage at padding, and the mask [S B]."""
+    embedded = np.random.default_rng(1).normal(size=(max(LENGTHS), len(LENGTHS), E))
+    mask = np.arange(max(LENGTHS))[:, None] < np.array(LENGTHS)
+    garbage = np.random.default_rng(fill_seed).normal(scale=100.0, size=embedded.shape)
+    return np.where(mask[:, :, None], embedded, garbage).astype(dtype), mask
+
+
+@cache
+def compiled(config, dtype):
+    encoder = Encoder(config, dtype)
+    return jax.jit(lambda parameters, embedded, mask: encoder.apply({"params": parameters}, embedded, mask))
+
+
+def encoded(config, fill_seed=2):
+    return compiled(config, jnp.float64)(random_parameters(config), *padded(fill_seed))
+
+
+@every_encoder
+@pytest.mark.usefixtures("double")
+def test_annotations_and_final_states_equal_those_of_each_sentence_alone(config):
+    (embedded, _), (annotations, finals) = padded(2), encoded(config)
+    for row, length in enumerate(LENGTHS[:-1]):
+        wanted, wanted_finals = reference.encode(random_parameters(config), config, embedded[:length, row])
+        np.testing.assert_allclose(annotations[:length, row], wanted, rtol=1e-11, atol=1e-13)
+        for final, state in zip(finals, wanted_finals, strict=True):
+            for name, value in state.items():
+                np.testing.assert_allclose(getattr(final, name)[row], value, rtol=1e-11, atol=1e-13)
+
+
+@every_encoder
+@pytest.mark.usefixtures("double")
+def test_what_is_embedded_at_padding_changes_nothing(config):
+    for a, b in zip(*(jax.tree.leaves(encoded(config, seed)) for seed in (2, 3)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@every_encoder
+@pytest.mark.usefixtures("double")
+def test_annotations_at_padding_and_states_of_an_empty_sentence_are_zero(config):
+    annotations, finals = encoded(config)
+    assert not np.asarray(annotations)[~padded(2)[1]].any()
+    assert not any(leaf[LENGTHS.index(0)].any() for leaf in jax.tree.leaves(finals))
+
+
+def test_float32_is_close_to_the_equations():
+    config = CONFIGS["lstm-both-3-residual3"]
+    parameters = jax.tree.map(jnp.float32, random_parameters(config))
+    annotations, _ = compiled(config, jnp.float32)(parameters, *padded(2, np.float32))
+    wanted, _ = reference.encode(random_parameters(config), config, padded(2)[0][:5, 0])
+    assert annotations.dtype == jnp.float32
+    np.testing.assert_allclose(annotations[:, 0], wanted, rtol=1e-5, atol=1e-5)

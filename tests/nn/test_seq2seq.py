@@ -1,0 +1,243 @@
+"""The whole model, for every option: against NumPy, against finite differences, and against itself."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nmt_cli.batch import Batch
+from tests.nn import reference
+from tests.nn.small_models import (
+    MODELS,
+    SMOOTHING,
+    SOURCE_LENGTHS,
+    TARGET_LENGTHS,
+    TARGET_SIZE,
+    cast,
+    gradient,
+    padded_batch,
+    random_parameters,
+    stepped,
+)
+
+every_model = pytest.mark.parametrize("config", MODELS.values(), ids=MODELS.keys())
+# In lower precision a few models stand for all in the quick suite.
+FEW = ("lstm-general-feed", "lstm-none-last", "gru-additive-feed-deep")
+few_models = pytest.mark.parametrize(
+    "config", [pytest.param(MODELS[name], id=name, marks=() if name in FEW else pytest.mark.slow) for name in MODELS]
+)
+REAL_ROWS = [row for row, length in enumerate(SOURCE_LENGTHS) if length]
+
+
+def reference_losses(config, batch, smoothing):
+    """The summed loss of a batch, sentence by sentence."""
+    total, parameters = 0.0, random_parameters(config)
+    for row in REAL_ROWS:
+        source = batch.source[row, : SOURCE_LENGTHS[row]]
+        target_in, target_out = (ids[row, : TARGET_LENGTHS[row]] for ids in (batch.target_in, batch.target_out))
+        log_probs, _, _ = reference.translate_forced(parameters, config, source, target_in)
+        total += reference.cross_entropy(log_probs, target_out, smoothing)
+    return total
+
+
+def relative_difference(tree, other):
+    """|tree - other| / |other| over all leaves together."""
+    flat, wanted = (
+        np.concatenate([np.ravel(np.asarray(leaf, np.float64)) for leaf in jax.tree.leaves(t)]) for t in (tree, other)
+    )
+    return np.linalg.norm(flat - wanted) / np.linalg.norm(wanted)
+
+
+@every_model
+@pytest.mark.usefixtures("double")
+def test_losses_equal_the_equations(config):
+    batch = padded_batch(config)
+    (smoothed, loss), _ = gradient(config)(cast(random_parameters(config), jnp.float64), batch, None)
+    assert smoothed == pytest.approx(reference_losses(config, batch, SMOOTHING), rel=1e-10)
+    assert loss.log_loss == pytest.approx(reference_losses(config, batch, 0.0), rel=1e-10)
+    assert loss.tokens == sum(TARGET_LENGTHS)
+
+
+@every_model
+@pytest.mark.usefixtures("double")
+def test_gradients_equal_finite_differences(config):
+    check_by_finite_differences(config, None)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize(("name", "variational"), [("lstm-additive-feed-deep", True), ("gru-additive-zero", False)])
+def test_gradients_equal_finite_differences_under_dropout(name, variational):
+    rates = {"dropout": 0.3, "state_dropout": 0.3, "variational_dropout": variational}
+    check_by_finite_differences(dataclasses.replace(MODELS[name], **rates), jax.random.key(5))
+
+
+def check_by_finite_differences(config, rng):
+    """Central differences along a random direction in each array of parameters."""
+    batch, compiled = padded_batch(config), gradient(config)
+    parameters = cast(random_parameters(config), jnp.float64)
+    leaves, structure = jax.tree.flatten(parameters)
+    _, gradients = compiled(parameters, batch, rng)
+    directions, width = np.random.default_rng(2), 1e-5
+    for place, (leaf, found) in enumerate(zip(leaves, jax.tree.leaves(gradients), strict=True)):
+        direction = directions.normal(size=leaf.shape)
+
+        def moved(by, place=place, direction=direction):
+            changed = [leaf + by * direction if i == place else leaf for i, leaf in enumerate(leaves)]
+            return float(compiled(jax.tree.unflatten(structure, changed), batch, rng)[0][0])
+
+        slope = (moved(width) - moved(-width)) / (2 * width)
+        path = jax.tree_util.keystr(jax.tree_util.tree_flatten_with_path(parameters)[0][place][0])
+        assert (found * direction).sum() == pytest.approx(slope, rel=1e-6, abs=1e-7), path
+
+
+@every_model
+@pytest.mark.usefixtures("double")
+def test_no_parameter_is_idle(config):
+    _, gradients = gradient(config)(cast(random_parameters(config), jnp.float64), padded_batch(config), None)
+    idle = [
+        jax.tree_util.keystr(path) for path, leaf in jax.tree_util.tree_leaves_with_path(gradients) if not leaf.any()
+    ]
+    assert idle == []
+
+
+@every_model
+@pytest.mark.usefixtures("double")
+def test_garbage_at_padding_changes_neither_losses_nor_gradients(config):
+    parameters = cast(random_parameters(config), jnp.float64)
+    results = [gradient(config)(parameters, padded_batch(config, garbage), None) for garbage in (0, 1)]
+    for found, wanted in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@every_model
+@pytest.mark.usefixtures("double")
+def test_every_hypothesis_steps_through_the_equations(config):
+    """Three hypotheses of a sentence with different tokens; what they return is what teacher forcing scores."""
+    batch, parameters = padded_batch(config), random_parameters(config)
+    tokens = np.random.default_rng(3).integers(0, TARGET_SIZE, (len(SOURCE_LENGTHS), 3, 4)).astype(np.int32)
+    args = batch.source, batch.source_mask, tokens
+    log_probs, weights, memory = stepped(config)(cast(parameters, jnp.float64), *args)
+    for row in REAL_ROWS:
+        length = SOURCE_LENGTHS[row]
+        for k in range(3):
+            wanted = reference.translate_forced(parameters, config, batch.source[row, :length], tokens[row, k])
+            found = log_probs[row, k], weights[row, k, :, :length], memory.values[row, :length]
+            for a, b in zip(found, wanted, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+        assert not weights[row, :, :, length:].any()
+        assert not memory.values[row, length:].any()
+
+
+@every_model
+@pytest.mark.usefixtures("double")
+def test_garbage_at_padding_changes_no_step(config):
+    parameters = cast(random_parameters(config), jnp.float64)
+    tokens = np.random.default_rng(4).integers(0, TARGET_SIZE, (len(SOURCE_LENGTHS), 3, 4)).astype(np.int32)
+    batches = [padded_batch(config, garbage) for garbage in (0, 1)]
+    results = [stepped(config)(parameters, batch.source, batch.source_mask, tokens) for batch in batches]
+    for found, wanted in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert np.isfinite(results[0][0]).all()  # the row without any source token as well
+
+
+@few_models
+def test_float32_is_close_to_the_equations(config):
+    batch = padded_batch(config)
+    (smoothed, _), gradients = gradient(config, jnp.float32)(cast(random_parameters(config), jnp.float32), batch, None)
+    assert smoothed.dtype == jnp.float32
+    assert smoothed == pytest.approx(reference_losses(config, batch, SMOOTHING), rel=1e-5)
+    with jax.enable_x64(True):
+        _, exact = gradient(config)(cast(random_parameters(config), jnp.float64), batch, None)
+    assert relative_difference(gradients, exact) < 1e-5
+
+
+@few_models
+def test_bfloat16_products_keep_float32_gradients_close(config):
+    batch, parameters = padded_batch(config), random_parameters(config)
+    (smoothed, _), gradients = gradient(config, jnp.bfloat16)(cast(parameters, jnp.float32), batch, None)
+    assert {leaf.dtype for leaf in jax.tree.leaves(gradients)} == {jnp.dtype(jnp.float32)}
+    assert smoothed == pytest.approx(reference_losses(config, batch, SMOOTHING), rel=0.01)
+    with jax.enable_x64(True):
+        _, exact = gradient(config)(cast(parameters, jnp.float64), batch, None)
+    assert relative_difference(gradients, exact) < 0.03
+
+
+@pytest.mark.usefixtures("double")
+def test_ids_outside_the_vocabulary_at_padding_change_nothing():
+    config = MODELS["lstm-additive-feed-deep"]
+    parameters, batch = cast(random_parameters(config), jnp.float64), padded_batch(config)
+    wild = Batch(
+        np.where(batch.source_mask, batch.source, 10**6).astype(np.int32),
+        batch.source_mask,
+        np.where(batch.target_mask, batch.target_in, -(10**6)).astype(np.int32),
+        np.where(batch.target_mask, batch.target_out, 10**6).astype(np.int32),
+        batch.target_mask,
+    )
+    results = [gradient(config)(parameters, b, None) for b in (batch, wild)]
+    for found, wanted in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("name", ["lstm-general-feed", "gru-general-plain"])
+def test_a_batch_is_the_sum_of_its_sentences(name):
+    """Each sentence with all others masked out: losses and gradients add up to those of the batch."""
+    config = MODELS[name]
+    parameters, batch = cast(random_parameters(config), jnp.float64), padded_batch(config)
+    total = None
+    for row in REAL_ROWS:
+        alone = (np.arange(len(SOURCE_LENGTHS)) == row)[:, None]
+        masks = {"source_mask": batch.source_mask & alone, "target_mask": batch.target_mask & alone}
+        result = gradient(config)(parameters, batch._replace(**masks), None)
+        total = result if total is None else jax.tree.map(jnp.add, total, result)
+    for found, wanted in zip(*map(jax.tree.leaves, (gradient(config)(parameters, batch, None), total)), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.usefixtures("double")
+def test_a_sentence_without_padding_costs_what_it_does_in_a_batch():
+    config, row = MODELS["lstm-none-last"], 1
+    parameters, batch = cast(random_parameters(config), jnp.float64), padded_batch(config)
+    source, target = slice(SOURCE_LENGTHS[row]), slice(TARGET_LENGTHS[row])
+    cuts = (source, source, target, target, target)
+    sentence = Batch(*(array[row : row + 1, cut] for array, cut in zip(batch, cuts, strict=True)))
+    alone = (np.arange(len(SOURCE_LENGTHS)) == row)[:, None]
+    masked = batch._replace(target_mask=batch.target_mask & alone)
+    results = [gradient(config)(parameters, each, None) for each in (sentence, masked)]
+    for found, wanted in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("name", ["lstm-none-last", "gru-general-plain"])
+def test_one_hypothesis_steps_as_many_do(name):
+    config = MODELS[name]
+    parameters, batch = cast(random_parameters(config), jnp.float64), padded_batch(config)
+    tokens = np.random.default_rng(5).integers(0, TARGET_SIZE, (len(SOURCE_LENGTHS), 3, 4)).astype(np.int32)
+    together, _, _ = stepped(config)(parameters, batch.source, batch.source_mask, tokens)
+    alone, _, _ = stepped(config)(parameters, batch.source, batch.source_mask, tokens[:, 1:2])
+    np.testing.assert_allclose(alone[:, 0], together[:, 1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["gru-additive-feed-deep", "lstm-none-last"])
+def test_a_batch_of_nothing_but_padding_costs_nothing(name, dtype):
+    config = MODELS[name]
+    batch = padded_batch(config)
+    empty = batch._replace(source_mask=np.zeros_like(batch.source_mask), target_mask=np.zeros_like(batch.target_mask))
+    (smoothed, loss), gradients = gradient(config, dtype)(cast(random_parameters(config), jnp.float32), empty, None)
+    assert (float(smoothed), float(loss.log_loss), float(loss.tokens)) == (0.0, 0.0, 0.0)
+    assert not any(leaf.any() for leaf in jax.tree.leaves(gradients))  # NaN would be true
+
+
+def test_step_returns_float32_from_bfloat16_products():
+    config = MODELS["lstm-general-feed"]
+    parameters, batch = cast(random_parameters(config), jnp.float32), padded_batch(config)
+    tokens = np.full((len(SOURCE_LENGTHS), 2, 3), 4, np.int32)
+    log_probs, weights, _ = stepped(config, jnp.bfloat16)(parameters, batch.source, batch.source_mask, tokens)
+    assert (log_probs.dtype, weights.dtype) == (jnp.float32, jnp.float32)
+    np.testing.assert_allclose(jnp.exp(log_probs).sum(-1), 1.0, rtol=1e-5)
