@@ -47,7 +47,7 @@ def select_device(name: str = "auto") -> str:
 def configure(**options: Any) -> None:
     """Set options of JAX by their names."""
     for name, value in options.items():
-        jax.config.update(name, value)  # type: ignore[no-untyped-call]
+        jax.config.update(name, value)
 
 
 def use_compile_cache(warn: Note) -> Path | None:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nmt_cli import config
-from nmt_cli.batch import EOS, PAD, Batch
+from nmt_cli.batch import EOS, PAD
 from nmt_cli.data.lines import clean_output, is_blank
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.errors import Exit, UserError
@@ -232,12 +232,16 @@ def translate_ids(
 def check_parameters(parameters: Any, seq2seq: Seq2Seq, where: Path) -> None:
     """Raise UserError (INTEGRITY) that lists what differs from the parameters that the configuration asks for."""
     ids, mask = jnp.zeros((1, 1), jnp.int32), jnp.ones((1, 1), bool)
-    batch = Batch(ids, mask, ids, ids, mask)
-    made = jax.eval_shape(partial(seq2seq.init, method="loss"), jax.random.key(0), batch)
+    made = jax.eval_shape(partial(seq2seq.init, method=first_step), jax.random.key(0), ids, mask)
     expected, found = (
         {path: Shape(array.shape) for path, array in flatten(tree).items()} for tree in (made["params"], parameters)
     )
     check(str(where), found, expected, "its files do not belong together: copy the model again")
+
+
+def first_step(seq2seq: Seq2Seq, source: jax.Array, mask: jax.Array) -> Any:
+    """All that translating computes, once."""
+    return seq2seq.step(*seq2seq.encode(source, mask), jnp.zeros((len(source), 1), jnp.int32))
 
 
 def longest_translation(length: int, search: config.Search) -> int:
