@@ -23,7 +23,7 @@ from nmt_cli.batch import BOS, EOS, PAD
 # step(state, tokens [B K]) -> (state, log_probs [B K V] float32, weights [B K S] float32); state leaves are [B K ...]
 Step = Callable[[Any, Array], tuple[Any, Array, Array]]
 
-BLOCK = 128  # candidates whose maximum stands for them in the first stage of `top`
+DEPTH = 64  # candidates whose maximum stands for them in the first stage of `top`
 
 
 class Hypotheses(NamedTuple):
@@ -185,20 +185,23 @@ def record(records: Records, time: Array, taken: Array, log_probs: Array, weight
 
 
 def top(values: Array, count: int) -> tuple[Array, Array]:
-    """`lax.top_k` of [B C] values, the same to the last tie, in two cheaper stages.
+    """The `count` largest of [B C] values and where they are, as `lax.top_k`, but at a fifth of its time on a CPU.
 
-    The best `count` values lie in the `count` blocks of highest maximum. The blocks are put in order of position
-    before the second stage, so that of equal values the first is taken.
+    Values are laid out as a table of DEPTH rows. The best values lie in the `count` columns of highest maximum, or in
+    the few that fill no row. (The maximum over rows is vector code; over columns it would not be.) Of equal values the
+    same ones are taken each time, though not always the first.
     """
     rows, size = values.shape
-    blocks = -(-size // BLOCK)
-    if blocks <= 2 * count:
+    columns = size // DEPTH
+    if columns <= 2 * count:
         return lax.top_k(values, count)
-    padding = ((0, 0), (0, blocks * BLOCK - size))
-    blocked = jnp.pad(values, padding, constant_values=-jnp.inf).reshape(rows, blocks, BLOCK)
-    chosen = jnp.sort(lax.top_k(jnp.max(blocked, axis=-1), count)[1], axis=-1)
-    best, positions = lax.top_k(pick(blocked, chosen).reshape(rows, -1), count)
-    return best, pick(chosen, positions // BLOCK) * BLOCK + positions % BLOCK
+    table = values[:, : DEPTH * columns].reshape(rows, DEPTH, columns)
+    chosen = lax.top_k(jnp.max(table, axis=1), count)[1]
+    inside = (jnp.arange(DEPTH)[:, None] * columns + chosen[:, None, :]).reshape(rows, -1)
+    rest = jnp.broadcast_to(jnp.arange(DEPTH * columns, size), (rows, size - DEPTH * columns))
+    places = jnp.concatenate([inside, rest], axis=1)
+    best, positions = lax.top_k(pick(values, places), count)
+    return best, pick(places, positions)
 
 
 def pick(leaf: Array, indices: Array) -> Array:
