@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from nmt_cli.batch import Batch
-from nmt_cli.commands.interrupts import Interrupted, Interrupts
 from nmt_cli.commands.display import Display
+from nmt_cli.commands.interrupts import Interrupted, Interrupts
 from nmt_cli.config import Config
 from nmt_cli.data.batching import Batches, buckets
 from nmt_cli.data.store import Prepared, open_data
