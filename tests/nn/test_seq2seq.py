@@ -24,11 +24,14 @@ from tests.nn.small_models import (
     stepped,
 )
 
-every_model = pytest.mark.parametrize("config", MODELS.values(), ids=MODELS.keys())
+# Compiling is most of the time: the scope brings the tests of one model together, and so mostly into one process.
+every_model = pytest.mark.parametrize("config", MODELS.values(), ids=MODELS.keys(), scope="module")
 # In lower precision a few models stand for all in the quick suite.
 FEW = ("lstm-general-feed", "lstm-none-last", "gru-additive-feed-deep")
 few_models = pytest.mark.parametrize(
-    "config", [pytest.param(MODELS[name], id=name, marks=() if name in FEW else pytest.mark.slow) for name in MODELS]
+    "config",
+    [pytest.param(MODELS[name], id=name, marks=() if name in FEW else pytest.mark.slow) for name in MODELS],
+    scope="module",
 )
 REAL_ROWS = [row for row, length in enumerate(SOURCE_LENGTHS) if length]
 
