@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from nmt_cli.nn.initializers import uniform
+from nmt_cli.nn.products import batched
 from nmt_cli.nn.recurrence import Factor
 from nmt_cli.nn.types import Memory
 
@@ -39,7 +40,7 @@ class General(nn.Module):
 
     def factors(self, keys: jax.Array) -> dict[str, Any]:
         """What `energies` reads."""
-        return {"keys": Factor(keys, "bqa,bsa->bqs", self.dtype)}
+        return {"keys": Factor(keys, "bqa,bsa->bqs", batched(self.dtype))}
 
     @staticmethod
     def energies(factors: dict[str, Any], query: jax.Array) -> jax.Array:
@@ -94,7 +95,7 @@ def attend(energies: jax.Array, values: Factor, mask: jax.Array) -> tuple[jax.Ar
 
 def value_factor(memory: Memory, dtype: Any) -> Factor:
     """The annotations as the factor that `attend` multiplies weights with."""
-    return Factor(memory.values, "bqs,bsd->bqd", dtype)
+    return Factor(memory.values, "bqs,bsd->bqd", batched(dtype))
 
 
 ATTENTIONS: dict[str, Any] = {"general": General, "additive": Additive}

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from nmt_cli.nn.dropout import Drop, identity
-from nmt_cli.nn.initializers import per_gate, uniform
+from nmt_cli.nn.initializers import orthogonal, uniform
 from nmt_cli.nn.recurrence import Factor
 
 
@@ -47,8 +47,8 @@ class LSTM(nn.Module):
     dtype: Any = jnp.float32
 
     def setup(self) -> None:
-        self.input_kernel = self.param("input_kernel", uniform(), (self.input_size, 4 * self.units))
-        self.kernel = self.param("kernel", per_gate(4), (self.units, 4 * self.units))
+        self.input_kernel = self.param("input_kernel", uniform(4), (self.input_size, 4 * self.units))
+        self.kernel = self.param("kernel", orthogonal(4), (self.units, 4 * self.units))
         self.bias = self.param("bias", forget_bias, (4 * self.units,))
 
     def input_factors(self) -> dict[str, Any]:
@@ -91,8 +91,8 @@ class GRU(nn.Module):
     dtype: Any = jnp.float32
 
     def setup(self) -> None:
-        self.input_kernel = self.param("input_kernel", uniform(), (self.input_size, 3 * self.units))
-        self.kernel = self.param("kernel", per_gate(3), (self.units, 3 * self.units))
+        self.input_kernel = self.param("input_kernel", uniform(3), (self.input_size, 3 * self.units))
+        self.kernel = self.param("kernel", orthogonal(3), (self.units, 3 * self.units))
         self.bias = self.param("bias", nn.initializers.zeros_init(), (3 * self.units,))
         self.candidate_bias = self.param("candidate_bias", nn.initializers.zeros_init(), (self.units,))
 

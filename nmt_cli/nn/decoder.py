@@ -50,7 +50,7 @@ class Decoder(nn.Module):
             self.kernel = self.param("kernel", uniform(), (units + config.encoder_units, size))
         if config.input_feeding:
             gates = self.cells[0].gates * units
-            self.feed_kernel = self.param("feed_kernel", uniform(), (size, gates))
+            self.feed_kernel = self.param("feed_kernel", uniform(self.cells[0].gates), (size, gates))
         if config.bridge == "dense":
             self.bridge = Bridge(config)
 

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 
 
-def uniform() -> Any:
-    """Uniform with the variance that keeps activations' size (Glorot & Bengio 2010, equation 16)."""
-    return nn.initializers.xavier_uniform()
+def uniform(gates: int = 1) -> Any:
+    """Uniform with the variance that keeps activations' size (Glorot & Bengio 2010, equation 16), for each gate."""
+    return side_by_side(nn.initializers.xavier_uniform(), gates)
 
 
 def embedding() -> Any:
@@ -23,13 +23,17 @@ def embedding() -> Any:
     return initialize
 
 
-def per_gate(gates: int) -> Any:
+def orthogonal(gates: int) -> Any:
     """An orthogonal matrix for each gate (Saxe et al. 2014), side by side: [H, gates * H]."""
-    orthogonal = nn.initializers.orthogonal()
+    return side_by_side(nn.initializers.orthogonal(), gates)
 
-    def initialize(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+
+def side_by_side(initializer: Any, count: int) -> Any:
+    """Draws `count` matrices, each for itself, and puts them next to each other."""
+
+    def initialize(key: jax.Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> jax.Array:
         rows, columns = shape
-        keys = jax.random.split(key, gates)
-        return jnp.concatenate([orthogonal(k, (rows, columns // gates), dtype) for k in keys], axis=1)
+        keys = jax.random.split(key, count)
+        return jnp.concatenate([initializer(k, (rows, columns // count), dtype) for k in keys], axis=1)
 
     return initialize

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from nmt_cli.nn.products import product, sum_of_outer
+from nmt_cli.nn.products import product, rounded, sum_of_outer
 
 
 class Loss(NamedTuple):
@@ -33,7 +33,7 @@ def cross_entropy(
     mask: jax.Array,
     smoothing: float = 0.0,
     dtype: Any = jnp.float32,
-    chunk: int = 256,
+    chunk: int = 512,
 ) -> Loss:
     """Loss of `softmax(hidden table^T + bias)`, with uniform label smoothing (Szegedy et al. 2016, section 7).
 
@@ -54,29 +54,28 @@ def forward(
     chunk: int,
 ) -> tuple[Loss, tuple[jax.Array, jax.Array, jax.Array]]:
     """The loss, and the gradients of its smoothed sum with respect to hidden, table and bias."""
-    count, (vocabulary, _) = len(targets), table.shape
+    count = len(targets)
     chunk = min(chunk, count)
     rows = -(-count // chunk) * chunk
     order = jnp.argsort(~mask, stable=True)  # real tokens first
     order = jnp.concatenate([order, jnp.zeros(rows - count, order.dtype)])  # [rows]
     real = jnp.arange(rows) < mask.sum()
-    rounded = table.astype(dtype)
+    weights, ones = table.astype(dtype), jnp.ones((chunk, 1), dtype)
 
     def one_chunk(index: jax.Array, carry: Any) -> Any:
         smoothed, log_loss, d_hidden, d_table, d_bias = carry
         picked = lax.dynamic_slice_in_dim(order, index * chunk, chunk)
-        weight = lax.dynamic_slice_in_dim(real, index * chunk, chunk)[:, None]
+        is_real = lax.dynamic_slice_in_dim(real, index * chunk, chunk)[:, None]
         x, y = hidden[picked].astype(dtype), targets[picked]
-        losses, d_logits = token_losses(product("nh,vh->nv", x, rounded) + bias, y, smoothing)
-        losses, d_logits = jnp.where(weight, losses, 0.0), jnp.where(weight, d_logits, 0.0)
-        d_rounded = d_logits.astype(dtype)
-        d_x = product("nv,vh->nh", d_rounded, rounded)
+        losses, d_logits = token_losses(product("nh,vh->nv", x, weights) + bias, y, smoothing)
+        losses, d_logits = jnp.where(is_real, losses, 0.0), rounded(jnp.where(is_real, d_logits, 0.0), dtype)
+        d_x = product("nv,vh->nh", d_logits, weights)
         return (
             smoothed + losses[:, 0].sum(),
             log_loss + losses[:, 1].sum(),
             lax.dynamic_update_slice_in_dim(d_hidden, d_x, index * chunk, 0),
-            d_table + sum_of_outer(x, d_rounded),
-            d_bias + d_logits.sum(0),
+            d_table + sum_of_outer(x, d_logits),
+            d_bias + sum_of_outer(ones, d_logits),
         )
 
     zero = jnp.zeros((), hidden.dtype)
@@ -85,13 +84,13 @@ def forward(
         zero,
         jnp.zeros((rows, hidden.shape[1]), hidden.dtype),
         jnp.zeros_like(table.T),
-        jnp.zeros_like(bias),
+        jnp.zeros_like(bias[None]),
     )
     chunks = (mask.sum() + chunk - 1) // chunk
     smoothed, log_loss, d_sorted, d_table, d_bias = lax.fori_loop(0, chunks, one_chunk, start)
     place = jnp.zeros(count, order.dtype).at[order[:count]].set(jnp.arange(count, dtype=order.dtype))
     loss = Loss(smoothed, log_loss, mask.sum().astype(hidden.dtype))
-    return loss, (d_sorted[place], d_table.T, d_bias)
+    return loss, (d_sorted[place], d_table.T, d_bias[0])
 
 
 def token_losses(logits: jax.Array, targets: jax.Array, smoothing: float) -> tuple[jax.Array, jax.Array]:

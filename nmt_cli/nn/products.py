@@ -53,11 +53,30 @@ def sum_of_outer(x: jax.Array, y: jax.Array) -> jax.Array:
     """sum over rows of x_n y_n^T, the gradient of a weight matrix: [N H], [N G] -> [H G].
 
     The CPU's bfloat16 product wants its left operand in rows along the result; left to itself, the compiler makes
-    a float32 product of it, 5 times as slow with AMX (measured, jaxlib 0.10.2). So the transpose is laid out in memory.
+    a float32 product of it, 5 times as slow with AMX (measured, jaxlib 0.10.2). So the transpose is laid out in memory;
+    and so is the result, or a transpose of it would be folded into the product, which then fails when it runs.
     """
     if x.dtype == jnp.bfloat16 and jax.default_backend() == "cpu":
-        return product("hn,ng->hg", with_layout_constraint(x.T, Layout(major_to_minor=(0, 1))), y)
+        in_rows = Layout(major_to_minor=(0, 1))
+        return with_layout_constraint(product("hn,ng->hg", with_layout_constraint(x.T, in_rows), y), in_rows)
     return product("nh,ng->hg", x, y)
+
+
+def rounded(x: jax.Array, dtype: Any) -> jax.Array:
+    """x in another type, to the nearest, ties to even.
+
+    From float32 to bfloat16 on the CPU by way of integers: twice as fast as the compiler's conversion (jaxlib 0.10.2).
+    """
+    if x.dtype == jnp.float32 and dtype == jnp.bfloat16 and jax.default_backend() == "cpu":
+        bits = lax.bitcast_convert_type(x, jnp.uint32)
+        nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+        return lax.bitcast_convert_type(nearest.astype(jnp.uint16), jnp.bfloat16)
+    return x.astype(dtype)
+
+
+def batched(dtype: Any) -> Any:
+    """What to round the operands of a product per sentence to: on the CPU these are fastest in float32 (by 10 %)."""
+    return jnp.float32 if dtype == jnp.bfloat16 and jax.default_backend() == "cpu" else dtype
 
 
 def as_bits(x: jax.Array) -> jax.Array:

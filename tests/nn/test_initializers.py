@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nmt_cli.nn.cells import CELLS
-from nmt_cli.nn.initializers import embedding, per_gate, uniform
+from nmt_cli.nn.initializers import embedding, orthogonal, uniform
 
 KEY = jax.random.key(3)
 
@@ -16,7 +16,7 @@ KEY = jax.random.key(3)
 @pytest.mark.parametrize("gates", [3, 4])
 def test_the_recurrent_matrix_of_each_gate_is_orthogonal(gates):
     units = 16
-    kernel = jax.jit(lambda key: per_gate(gates)(key, (units, gates * units)))(KEY)
+    kernel = jax.jit(lambda key: orthogonal(gates)(key, (units, gates * units)))(KEY)
     blocks = np.split(np.asarray(kernel), gates, axis=1)
     for block in blocks:
         np.testing.assert_allclose(block.T @ block, np.eye(units), atol=1e-5)
