@@ -8,23 +8,18 @@ other, in that order. It is written as `config.json` into data directories, runs
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from nmt_cli.errors import UserError
+from nmt_cli.options import check_value, nearest, option
 
 Sections = dict[str, dict[str, Any]]
-
-
-def option(default: Any, help: str, *, least: float | None = None, most: float | None = None) -> Any:
-    """A dataclass field with its explanation and its range, both ends included."""
-    return field(default=default, metadata={"help": help, "least": least, "most": most})
 
 
 @dataclass(frozen=True)
@@ -203,7 +198,10 @@ def from_sections(sections: Mapping[str, Any], where: str = "") -> Sections:
         for key in values:
             if key not in known:
                 raise UserError(f"{where}unknown option {name}.{key}", nearest(key, known))
-        checked[name] = {key: check_value(name, known[key], value, where) for key, value in values.items()}
+        checked[name] = {
+            key: check_value(f"{where}{name}.{key}", known[key], types_of(name)[key], value)
+            for key, value in values.items()
+        }
     return checked
 
 
@@ -211,29 +209,6 @@ def from_sections(sections: Mapping[str, Any], where: str = "") -> Sections:
 def types_of(section: str) -> dict[str, Any]:
     """The type of each option of a section."""
     return get_type_hints(SECTIONS[section])
-
-
-def check_value(section: str, known: dataclasses.Field[Any], value: Any, where: str = "") -> Any:
-    """The value as its option's type, or UserError that says what is allowed."""
-    kind = types_of(section)[known.name]
-    name = f"{where}{section}.{known.name}"
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise UserError(f"{name} = {value!r}", "it can be " + ", ".join(map(str, get_args(kind))))
-        return value
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not kind:
-        raise UserError(f"{name} = {value!r}", f"it must be {_KINDS[kind]}")
-    least, most = known.metadata["least"], known.metadata["most"]
-    low, high = least is not None and not value >= least, most is not None and not value <= most
-    if low or high:
-        limits = [f"at least {least}" if least is not None else "", f"at most {most}" if most is not None else ""]
-        raise UserError(f"{name} = {value!r}", "it must be " + " and ".join(filter(None, limits)))
-    return value
-
-
-_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 
 
 def check_combinations(config: Config) -> None:
@@ -259,18 +234,17 @@ def check_combinations(config: Config) -> None:
             "without attention and with model.bridge = 'zero' nothing of the source reaches the decoder",
             "set model.bridge = 'dense' or 'last', or choose model.attention",
         )
+    if model.attention == "none" and model.tied_embeddings != "none" and model.embedding_size != model.decoder_units:
+        raise UserError(
+            f"without attention an output layer tied to embeddings of {model.embedding_size} "
+            f"cannot read {model.decoder_units} decoder units",
+            "make embedding_size and decoder_units equal, or set model.tied_embeddings = 'none'",
+        )
     if model.bridge == "last" and model.encoder_units != model.decoder_units:
         raise UserError(
             f"model.bridge = 'last' hands {model.encoder_units} encoder units to {model.decoder_units} decoder units",
             "make encoder_units and decoder_units equal, or set model.bridge = 'dense'",
         )
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known name, or all of them."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(known)
 
 
 def recipe_folder() -> Path:
