@@ -261,7 +261,7 @@ def log(
     place: Run, config: Config, state: TrainState, standing: Standing, reports: Sequence[StepReport], seconds: float,
     epoch_length: int, display: Display,
 ) -> None:  # fmt: skip
-    """Write the updates since the last line of the log, and show them. Raises UserError when none of them was finite."""
+    """Write the updates since the last line of the log, and show them. Raises UserError (DIVERGED)."""
     reports = jax.device_get(reports)
     step, settings = int(state.step), config.train
     tokens = sum(float(report.loss.tokens) for report in reports)

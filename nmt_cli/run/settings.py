@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nmt_cli.config import Config, Sections, check_combinations, load_recipe, parse_overrides, resolve
 from nmt_cli.data.store import Prepared
 from nmt_cli.errors import UserError
 from nmt_cli.run.directory import Run
+
+Precision = Literal["float32", "bfloat16"]
 
 # What a resumed run may set anew: it changes when training stops or what is reported, not the updates themselves.
 MAY_CHANGE = {
@@ -22,8 +24,8 @@ MAY_CHANGE = {
 def settle(run: Run, data: Prepared, recipe: str | None, overrides: Sequence[str], platform: str) -> Config:
     """The resolved configuration of the run, written into it.
 
-    Of a new run: defaults for the corpus, the recipe, the overrides. Of one that is there: its own, with what the recipe
-    and the overrides set. The section [data] is what the data was prepared with; a recipe's is left aside.
+    Of a new run: defaults for the corpus, the recipe, the overrides. Of one that is there: its own, with what the
+    recipe and the overrides set. The section [data] is what the data was prepared with; a recipe's is left aside.
     Raises UserError (USAGE) that lists what cannot change in a run that has begun.
     """
     asked = load_recipe(recipe) if recipe else {}
@@ -77,7 +79,7 @@ def refuse_changes(run: Run, old: Config, new: Config) -> None:
         raise UserError(what, "leave these as they are, or train in a new run directory")
 
 
-def fast_precision(platform: str) -> str:
+def fast_precision(platform: str) -> Precision:
     """bfloat16 where the device multiplies it faster than float32: accelerators, and processors made for it."""
     if platform != "cpu":
         return "bfloat16"

@@ -30,7 +30,7 @@ def batch_gradients(model: Seq2Seq, train: Train, params: Params, batch: Batch, 
     """Gradient of the summed loss of a batch, and the sums."""
 
     def summed(params: Params) -> tuple[jax.Array, Loss]:
-        loss = model.apply({"params": params}, batch, train.label_smoothing, rng, method="loss")
+        loss: Any = model.apply({"params": params}, batch, train.label_smoothing, rng, method="loss")
         return loss.smoothed, loss
 
     gradients, loss = jax.grad(summed, has_aux=True)(params)
@@ -106,12 +106,12 @@ class Updates:
         """One update from `train.accumulate` batches."""
         if self.accumulate == 1:
             result: tuple[TrainState, StepReport] = self.program(state, batches[0], rng)(state, batches[0], rng)
-            return result
-        total = None
-        for index, batch in enumerate(batches):
-            part = self.program(state, batch, rng)(state.params, batch, rng, state.step, index)
-            total = part if total is None else self.add(total, part)
-        result = self.finish(state, total)
+        else:
+            total = None
+            for index, batch in enumerate(batches):
+                part = self.program(state, batch, rng)(state.params, batch, rng, state.step, index)
+                total = part if total is None else self.add(total, part)
+            result = self.finish(state, total)
         return result
 
 
