@@ -32,16 +32,27 @@ def settle(run: Run, data: Prepared, recipe: str | None, overrides: Sequence[str
     asked.pop("data", None)
     check_data_overrides(data, overrides)
     begun = run.read_config()
+    for sitting in run.sittings():
+        refuse_other_data(run, data, sitting.get("data_hash"))
     if begun is None:
         sections = {**asked, "data": dataclasses.asdict(data.config.data)}
         config = resolve(sections, overrides, data.pair_count)
-        precision = config.train.precision if config.train.precision != "auto" else fast_precision(platform)
-        config = dataclasses.replace(config, train=dataclasses.replace(config.train, precision=precision))
+        if config.train.precision == "auto":
+            config = overlay(config, {"train": {"precision": fast_precision(platform)}})
     else:
         config = overlay(begun, asked, parse_overrides(overrides))
+        if config.train.precision == "auto":
+            config = overlay(config, {"train": {"precision": begun.train.precision}})
         refuse_changes(run, begun, config)
     run.write_config(config)
     return config
+
+
+def refuse_other_data(run: Run, data: Prepared, begun_with: str | None) -> None:
+    """Raise UserError when the run has begun with data of another hash."""
+    if begun_with != data.hash:
+        what = f"{run.path} has begun with other data than what is now in {data.directory}"
+        raise UserError(what, "give the data it began with, or train in a new run directory")
 
 
 def check_data_overrides(data: Prepared, overrides: Sequence[str]) -> None:
@@ -70,9 +81,7 @@ def refuse_changes(run: Run, old: Config, new: Config) -> None:
         f"{section}.{key}: {before!r} -> {after!r}"
         for section in ("data", "model", "train")
         for key, before in dataclasses.asdict(getattr(old, section)).items()
-        if (after := getattr(getattr(new, section), key)) != before
-        and f"{section}.{key}" not in MAY_CHANGE
-        and (section, key, after) != ("train", "precision", "auto")
+        if (after := getattr(getattr(new, section), key)) != before and f"{section}.{key}" not in MAY_CHANGE
     ]
     if changes:
         what = f"{run.path} has begun with other settings:\n  " + "\n  ".join(changes)

@@ -40,7 +40,7 @@ def batch_gradients(model: Seq2Seq, train: Train, params: Params, batch: Batch, 
 def update(train: Train, state: TrainState, gradients: Params, loss: Loss) -> tuple[TrainState, StepReport]:
     """Apply the gradient of a summed loss. A non-finite one changes nothing but the counters."""
     tokens = jnp.maximum(loss.tokens, 1.0)
-    norm = optax.global_norm(gradients) / tokens
+    norm = optax.tree.norm(gradients) / tokens
     clip = jnp.minimum(1.0, train.clip_norm / jnp.maximum(norm, 1e-12)) if train.clip_norm else jnp.float32(1.0)
     rate = learning_rate(train, state.step) * state.rate_scale
     finite = jnp.isfinite(norm) & jnp.isfinite(loss.smoothed)
