@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import jax
     import numpy as np
 
-    type_of_array = np.ndarray | jax.Array
+    Array = np.ndarray | jax.Array
 
 # Special ids, the first four of every vocabulary.
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
@@ -21,8 +21,8 @@ class Batch(NamedTuple):
     Whatever stands at a masked position changes nothing.
     """
 
-    source: type_of_array  # [B S] x1..xn EOS
-    source_mask: type_of_array  # [B S]
-    target_in: type_of_array  # [B T] BOS y1..yn
-    target_out: type_of_array  # [B T] y1..yn EOS
-    target_mask: type_of_array  # [B T]
+    source: Array  # [B S] x1..xn EOS
+    source_mask: Array  # [B S]
+    target_in: Array  # [B T] BOS y1..yn
+    target_out: Array  # [B T] y1..yn EOS
+    target_mask: Array  # [B T]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,8 @@ import numpy as np
 from nmt_cli.batch import Batch
 from nmt_cli.commands.display import Display
 from nmt_cli.commands.interrupts import Interrupted, Interrupts
-from nmt_cli.config import Config
+from nmt_cli.commands.train_report import describe, describe_left_out, farewell, summary
+from nmt_cli.config import Config, Train
 from nmt_cli.data.batching import Batches, buckets
 from nmt_cli.data.store import Prepared, open_data
 from nmt_cli.data.tokenizer import tokenizer_files
@@ -28,8 +30,9 @@ from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run import checkpoint
 from nmt_cli.run.device import compile_aloud, select_device, use_compile_cache
 from nmt_cli.run.directory import Run
+from nmt_cli.run.events import Events
 from nmt_cli.run.model import save_model
-from nmt_cli.run.settings import settle
+from nmt_cli.run.settings import refuse_other_data, settle
 from nmt_cli.run.translator import Translator
 from nmt_cli.run.validation import Validation, Validator
 from nmt_cli.training.state import TrainState, initial_state
@@ -39,6 +42,23 @@ SHAPES = 12  # of batches: more would pad less and compile longer
 HOPELESS = 20  # updates in a row without a finite loss, after which training gives up
 
 
+@dataclass(frozen=True)
+class Sitting:
+    """What one process trains and where: the same from its first step to its last."""
+
+    run: Run
+    data: Prepared
+    config: Config
+    display: Display
+    events: Events | None  # for TensorBoard
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Add a record to the log of the run."""
+        self.run.log(record)
+        if self.events:
+            self.events.write(record)
+
+
 @dataclass
 class Standing:
     """What a training remembers besides its arrays; kept with every checkpoint."""
@@ -46,10 +66,15 @@ class Standing:
     data_hash: str
     minutes: float = 0.0  # spent in the loop, all sittings together
     validated: int = -1  # the step of the last validation
-    best: float | None = None  # the best validation score, higher is better
-    best_step: int = 0
+    metric: str = ""  # what `best` is measured in
+    best: list[float] | None = None  # the rank of the best validation, the higher the better
+    best_step: int = 0  # 0: none yet
     stalls: int = 0  # validations since then
     last_scores: str = ""  # for the display
+
+    def tick(self, began: float) -> None:
+        """Set the minutes; began: when the loop would have begun, had it never been interrupted."""
+        self.minutes = (time.monotonic() - began) / 60
 
 
 def run(
@@ -69,54 +94,68 @@ def run(
     overrides = [*overrides, *(f"train.{name}={value}" for name, value in limits.items() if value is not None)]
     place = Run(run_directory)
     with place.locked(), Interrupts() as interrupts, Display(quiet) as display:
+        events = Events(place.path / "tensorboard") if tensorboard else None
         described = select_device(device)
         display.note(f"device: {described}")
         use_compile_cache(display.note)
         data = open_data(data_directory)
         config = settle(place, data, recipe, overrides, jax.default_backend())
-        place.record_sitting(" ".join(["nmt", *sys.argv[1:]]), described, data.hash)
-        train(place, data, config, display, interrupts, strict)
+        place.record_sitting(shlex.join(["nmt", *sys.argv[1:]]), described, data.hash)
+        try:
+            train(Sitting(place, data, config, display, events), interrupts, strict)
+        except Interrupted as signal:
+            what = f"stopped by {signal} before the first update of this sitting"
+            raise UserError(what, "the same command starts again", signal.code) from None
+        except jax.errors.JaxRuntimeError as error:
+            raise out_of_memory(error, config.train) from error
 
 
-def train(place: Run, data: Prepared, config: Config, display: Display, interrupts: Interrupts, strict: bool) -> None:
+def train(sitting: Sitting, interrupts: Interrupts, strict: bool) -> None:
     """The loop: validate, save, stop, step, log."""
-    settings = config.train
+    data, settings, display = sitting.data, sitting.config.train, sitting.display
     source, target = data.tokenizers()
-    model = Seq2Seq(config.model, source.size, target.size, jnp.dtype(settings.precision))
-    state, standing = begin(place, data, config, model, display, strict)
-    batches = make_batches(data, config)
+    model = Seq2Seq(sitting.config.model, source.size, target.size, jnp.dtype(settings.precision))
+    state, standing = begin(sitting, model, strict)
+    batches = make_batches(data, settings)
     updates = Updates(model, settings, partial(compile_aloud, note=display.note))
-    measure = make_validator(data, config, model, display)
+    measure = make_validator(sitting, model)
     rng = jax.random.key(settings.seed)
-    step, pending, clock = int(state.step), list[StepReport](), time.monotonic()
+    step, pending = int(state.step), list[StepReport]()
+    if not finished(step, standing, settings):
+        compile_all(updates, batches, state, rng, interrupts, display)
+    window = time.monotonic()  # when the updates since the last line of the log would have begun, done in one go
+    began = window - 60 * standing.minutes
     try:
-        if not finished(step, standing, config):
-            compile_all(updates, batches, state, rng, interrupts, display)
-        window = clock = time.monotonic()
         while True:
-            now = time.monotonic()
-            standing.minutes, clock = standing.minutes + (now - clock) / 60, now
-            ending = finished(step, standing, config)
+            aside = time.monotonic()
+            standing.tick(began)
+            ending = finished(step, standing, settings)
             if measure and standing.validated != step and (ending or due(step, settings.eval_every)):
-                result = measure(parameters(state), interrupts.check)
-                state = judge(place, data, config, state, standing, result, display)
-                window = time.monotonic()
-            if ending or due(step, settings.save_every):
-                save(place, data, config, state, standing)
+                state = judge(sitting, state, standing, measure(parameters(state), interrupts.check))
+                standing.tick(began)
+                ending = ending or finished(step, standing, settings)
+            # Beyond an update that was no number may lie nothing but such: the checkpoint before is worth more.
+            if ending or (due(step, settings.save_every) and not state.skipped_in_row):
+                save(sitting, state, standing, has_validation=measure is not None)
             if ending:
-                display.note(f"finished at step {step:,}: {ending}. Try: nmt translate {place.path}")
+                display.note(farewell(sitting.run.path, step, ending, standing.best_step))
                 return
             interrupts.check()
+            window += time.monotonic() - aside
             state, report = updates(state, next_batches(batches, step, settings.accumulate), rng)
             step, pending = step + 1, [*pending, report]
             if len(pending) > 1:  # never more than one step ahead of the device
-                jax.block_until_ready(pending[-2])
-            if due(step, settings.log_every) or finished(step, standing, config):
-                log(place, config, state, standing, pending, time.monotonic() - window, len(batches), display)
+                pending[-2] = jax.device_get(pending[-2])
+            if due(step, settings.log_every) or finished(step, standing, settings):
+                log(sitting, state, standing, pending, time.monotonic() - window, len(batches))
                 pending, window = [], time.monotonic()
+            elif len(pending) > 1 and display.is_due():
+                now = summary(step, pending[:-1], time.monotonic() - window, settings.accumulate / len(batches))
+                display.draw(step, settings.max_steps, f"{describe(now)}  {standing.last_scores}")
     except Interrupted as signal:
-        save(place, data, config, state, standing)
-        what = f"stopped by {signal} after step {int(state.step):,}, which is saved"
+        standing.tick(began)
+        save(sitting, state, standing, has_validation=measure is not None)
+        what = f"stopped by {signal} after step {step:,}, which is saved"
         raise UserError(what, "the same command goes on from there", signal.code) from None
 
 
@@ -125,9 +164,8 @@ def due(step: int, every: int) -> bool:
     return step > 0 and step % every == 0
 
 
-def finished(step: int, standing: Standing, config: Config) -> str:
+def finished(step: int, standing: Standing, settings: Train) -> str:
     """Why the training is at its end, or "" when it is not."""
-    settings = config.train
     if step >= settings.max_steps:
         return f"train.max_steps = {settings.max_steps}"
     if settings.max_minutes and standing.minutes >= settings.max_minutes:
@@ -137,36 +175,32 @@ def finished(step: int, standing: Standing, config: Config) -> str:
     return ""
 
 
-def begin(
-    place: Run, data: Prepared, config: Config, model: Seq2Seq, display: Display, strict: bool
-) -> tuple[TrainState, Standing]:
+def begin(sitting: Sitting, model: Seq2Seq, strict: bool) -> tuple[TrainState, Standing]:
     """The state to go on from: the newest checkpoint's, or a new one."""
+    place, data, settings = sitting.run, sitting.data, sitting.config.train
     one = np.ones((1, 1), np.int32)
     batch = Batch(one, one > 0, one, one, one > 0)
 
     def fresh() -> TrainState:
-        params = model.init(jax.random.key(config.train.seed), batch, method="loss")["params"]
-        return initial_state(config.train, params)
+        return initial_state(settings, model.init(jax.random.key(settings.seed), batch, method="loss")["params"])
 
     restored = checkpoint.restore(place, jax.eval_shape(fresh), strict=strict)
     if restored is None:
-        state, standing = jax.jit(fresh)(), Standing(data.hash)
+        state = jax.jit(fresh)()
         size = sum(array.size for array in jax.tree.leaves(state.params))
-        display.note(f"new run {place.path}: {size:,} parameters, {config.train.precision}, {data.pair_count:,} pairs")
-        return state, standing
+        what = f"{size:,} parameters, {settings.precision}, {data.pair_count:,} pairs"
+        sitting.display.note(f"new run {place.path}: {what}")
+        return state, Standing(data.hash)
     step, state, progress = restored
     standing = Standing(**progress)
-    if standing.data_hash != data.hash:
-        what = f"{place.path} was trained on other data than {data.directory}"
-        raise UserError(what, "give the data it began with, or train in a new run directory")
-    place.rewind_log(step)
-    display.note(f"going on from step {step:,} of {place.path}")
+    refuse_other_data(place, data, standing.data_hash)
+    place.rewind_log(step, standing.validated)
+    sitting.display.note(f"going on from step {step:,} of {place.path}")
     return jax.device_put(state), standing
 
 
-def make_batches(data: Prepared, config: Config) -> Batches:
+def make_batches(data: Prepared, settings: Train) -> Batches:
     """The training batches of every epoch."""
-    settings = config.train
     shapes = buckets(data.train.source_lengths, data.train.target_lengths, settings.batch_tokens, SHAPES)
     return Batches(data.train, shapes, data.hash, settings.seed)
 
@@ -183,7 +217,7 @@ def compile_all(
     """Compile every shape ahead of the first step, so that none stops the training later."""
     start = time.monotonic()
     shapes = batches.buckets
-    display.note(f"compiling {len(shapes)} shapes of batches; {batches.useful_share():.0%} of their tokens are text")
+    display.note(f"shapes of batches to compile: {len(shapes)}; {batches.useful_share():.0%} of their tokens are text")
     for rows, source_length, target_length in shapes:
         interrupts.check()
         source, target = np.zeros((rows, source_length), np.int32), np.zeros((rows, target_length), np.int32)
@@ -191,14 +225,15 @@ def compile_all(
     display.note(f"compiled in {time.monotonic() - start:.1f} s")
 
 
-def make_validator(data: Prepared, config: Config, model: Seq2Seq, display: Display) -> Validator | None:
+def make_validator(sitting: Sitting, model: Seq2Seq) -> Validator | None:
     """What measures the model; None without a validation set."""
+    data, config, note = sitting.data, sitting.config, sitting.display.note
     if data.valid is None or not len(data.valid):
-        display.note("no validation pairs: best is the last model (see nmt prepare --valid-source)")
+        note("no validation pairs: only the last model is kept (see nmt prepare --valid-source)")
         return None
     exact = model.clone(dtype=jnp.float32)
     source, target = data.tokenizers()
-    translator = Translator(exact, None, source, target, config.search, display.note)
+    translator = Translator(exact, None, source, target, config.search, note)
     return Validator(data, config.train, translator, make_loss(model))
 
 
@@ -207,83 +242,82 @@ def parameters(state: TrainState) -> Any:
     return state.params if state.average is None else state.average
 
 
-def judge(
-    place: Run,
-    data: Prepared,
-    config: Config,
-    state: TrainState,
-    standing: Standing,
-    result: Validation,
-    display: Display,
-) -> TrainState:
+def judge(sitting: Sitting, state: TrainState, standing: Standing, result: Validation) -> TrainState:
     """Report a validation and keep the model if it is the best; returns the state, its rate lowered on a plateau."""
-    step, settings = int(state.step), config.train
-    score = result.score(settings.metric)
-    is_best = standing.best is None or score > standing.best
+    step, settings = int(state.step), sitting.config.train
+    metric, rank = result.rank(settings.metric)
+    if metric != standing.metric:  # scores of two metrics do not compare
+        standing.metric, standing.best = metric, None
+    is_best = math.isfinite(result.loss) and (standing.best is None or rank > standing.best)
     standing.validated = step
     standing.stalls = 0 if is_best else standing.stalls + 1
-    standing.last_scores = f"perplexity {result.perplexity:.2f}"
-    if result.bleu is not None:
-        standing.last_scores = f"BLEU {result.bleu:.2f}  {standing.last_scores}"
+    standing.last_scores = "  ".join(
+        [*(f"{score.metric} {score.value:.2f}" for score in result.scores), f"perplexity {result.perplexity:.2f}"]
+    )
     if is_best:
-        standing.best, standing.best_step = score, step
-        publish(place.best, data, config, state, result)
-    publish(place.last, data, config, state, result)
-    place.log({"step": step, "valid": result._asdict() | {"samples": None, "perplexity": result.perplexity}})
-    display.note(f"step {step:,} validation: {standing.last_scores}{'  (best)' if is_best else ''}")
+        standing.best, standing.best_step = rank, step
+        publish(sitting.run.best, sitting, state, result)
+    publish(sitting.run.last, sitting, state, result)
+    sitting.log({"step": step, **result.record()})
+    note = sitting.display.note
+    note(f"step {step:,} validation: {standing.last_scores}{'  (best)' if is_best else ''}")
     for source, reference, translation in result.samples:
-        display.note(f"    source      {source}\n    reference   {reference}\n    translation {translation}")
-    if settings.schedule == "plateau" and standing.stalls > settings.plateau_patience:
+        note(f"    source      {source}\n    reference   {reference}\n    translation {translation}")
+    if settings.schedule == "plateau" and standing.stalls and standing.stalls % (settings.plateau_patience + 1) == 0:
+        note(f"no gain in {standing.stalls} validations: learning rate times {settings.plateau_factor:g}")
         state = state._replace(rate_scale=state.rate_scale * settings.plateau_factor)
     return state
 
 
-def publish(folder: Path, data: Prepared, config: Config, state: TrainState, result: Validation | None) -> None:
+def publish(folder: Path, sitting: Sitting, state: TrainState, result: Validation | None) -> None:
     """Write the model as a folder that can be used and given away."""
+    data = sitting.data
     source, target = data.tokenizers()
-    scores = (
-        [] if result is None or result.bleu is None else [{"metric": "bleu", "value": result.bleu, "data": "valid"}]
-    )
-    card = {"step": int(state.step), "data": {"pairs": data.pair_count, "hash": data.hash}, "scores": scores}
+    scores = [{**dataclasses.asdict(score), "data": "validation"} for score in result.scores] if result else []
+    card = {
+        "step": int(state.step),
+        "data": {"pairs": data.pair_count, "hash": data.hash},
+        "scores": scores,
+        "provenance": sitting.run.sittings()[-1],
+    }
     params = jax.device_get(parameters(state))
-    save_model(folder, params, config, (source.size, target.size), tokenizer_files(data.directory), card)
+    save_model(folder, params, sitting.config, (source.size, target.size), tokenizer_files(data.directory), card)
 
 
-def save(place: Run, data: Prepared, config: Config, state: TrainState, standing: Standing) -> None:
-    """A checkpoint; and a model to translate with where no validation has made one."""
-    step = int(state.step)
-    checkpoint.save(place, step, state, dataclasses.asdict(standing), config.train.keep)
-    if data.valid is None:
-        publish(place.last, data, config, state, None)
+def save(sitting: Sitting, state: TrainState, standing: Standing, has_validation: bool) -> None:
+    """A checkpoint; and a model to translate with where no validation makes one."""
+    step, progress = int(state.step), dataclasses.asdict(standing)
+    checkpoint.save(sitting.run, step, state, progress, sitting.config.train.keep)
+    if not has_validation:
+        publish(sitting.run.last, sitting, state, None)
 
 
 def log(
-    place: Run, config: Config, state: TrainState, standing: Standing, reports: Sequence[StepReport], seconds: float,
-    epoch_length: int, display: Display,
-) -> None:  # fmt: skip
-    """Write the updates since the last line of the log, and show them. Raises UserError when none of them was finite."""
+    sitting: Sitting, state: TrainState, standing: Standing, reports: Sequence[StepReport], seconds: float, epoch: int
+) -> None:
+    """Write the updates since the last line of the log, and show them; epoch: batches in one.
+
+    Raises UserError (DIVERGED) when too many of them in a row were not finite.
+    """
+    step, settings, display = int(state.step), sitting.config.train, sitting.display
     reports = jax.device_get(reports)
-    step, settings = int(state.step), config.train
-    tokens = sum(float(report.loss.tokens) for report in reports)
-    log_loss = sum(float(report.loss.log_loss) for report in reports) / max(tokens, 1.0)
-    rate = tokens / max(seconds, 1e-9)
-    record = {
-        "step": step,
-        "epoch": step * settings.accumulate / epoch_length,
-        "loss": log_loss,
-        "smoothed_loss": sum(float(report.loss.smoothed) for report in reports) / max(tokens, 1.0),
-        "learning_rate": float(reports[-1].learning_rate),
-        "gradient_norm": float(reports[-1].gradient_norm),
-        "target_tokens_per_second": rate,
-        "skipped": int(state.skipped),
-        "minutes": standing.minutes,
-    }
-    place.log(record)
-    perplexity = math.exp(min(log_loss, 700.0)) if math.isfinite(log_loss) else math.nan
-    text = f"epoch {record['epoch']:.1f}  loss {log_loss:.3f}  perplexity {perplexity:.1f}  {rate:,.0f} tokens/s"
-    skipped = f"  {record['skipped']} updates skipped" if record["skipped"] else ""
-    display.advance(step, settings.max_steps, f"{text}{skipped}  {standing.last_scores}".rstrip(), log=True)
-    if int(state.skipped_in_row) >= HOPELESS:
-        what = f"the loss has not been a number for {int(state.skipped_in_row)} updates, up to step {step:,}"
-        hint = f"lower train.learning_rate or train.clip_norm; best/ and the checkpoints in {place.path} are untouched"
-        raise UserError(what, hint, Exit.DIVERGED)
+    record = summary(step, reports, seconds, settings.accumulate / epoch)
+    record |= {"skipped": int(state.skipped), "minutes": standing.minutes}
+    sitting.log(record)
+    display.log(step, settings.max_steps, f"{describe(record)}  {standing.last_scores}".rstrip())
+    if left_out := describe_left_out(step, reports):
+        display.note(left_out)
+    in_row = int(state.skipped_in_row)
+    if in_row >= HOPELESS:
+        what = f"the loss has not been a number for {in_row} updates, up to step {step:,}"
+        hint = f"best/ and the checkpoints in {sitting.run.path} are untouched; a new run with a lower "
+        raise UserError(what, f"{hint}train.learning_rate or train.clip_norm may do better", Exit.DIVERGED)
+
+
+def out_of_memory(error: Exception, settings: Train) -> Exception:
+    """What to raise for an error of the device: with the way out when it is memory, else as it is."""
+    if "RESOURCE_EXHAUSTED" not in str(error):
+        return error
+    half = max(settings.batch_tokens // 2, 16)
+    hint = f"in a new run: --set train.batch_tokens={half} --set train.accumulate={2 * settings.accumulate}"
+    return UserError(f"out of memory with train.batch_tokens = {settings.batch_tokens}", hint, Exit.RESOURCE)

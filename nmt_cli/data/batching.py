@@ -39,8 +39,8 @@ def buckets(
 ) -> tuple[Bucket, ...]:
     """The at most max_shapes shapes that hold all pairs in the fewest padded tokens, source and target together.
 
-    source_lengths, target_lengths: [N], in pieces, without EOS. batch_tokens: target tokens in a batch, padding included;
-    there are at most twice as many source tokens. rows is a multiple of 8 where 8 rows fit, and at least 1.
+    source_lengths, target_lengths: [N], in pieces, without EOS. batch_tokens: target tokens in a batch, padding
+    included; there are at most twice as many source tokens. rows is a multiple of 8 where 8 rows fit, and at least 1.
     Each bucket fits inside the next; a pair belongs to the first that it fits. Found by dynamic programming over the
     joint histogram of lengths, cut to 32 levels a side, counting the empty rows of batches that are not full.
     """
@@ -70,7 +70,7 @@ def levels(lengths: Integers) -> Integers:
 
 
 def count_inside(source: Integers, target: Integers) -> tuple[Integers, Integers]:
-    """All boxes whose sides are levels, as [C, 2] in an order where larger comes later, and how many pairs each holds [C].
+    """All boxes whose sides are levels [C, 2], in an order where larger comes later; how many pairs each holds [C].
 
     The first is the empty box, the last holds everything.
     """

@@ -139,7 +139,7 @@ def write_durably(path: Path, content: bytes) -> None:
         with temporary.open("wb") as file:
             file.write(content)
             flush(file)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

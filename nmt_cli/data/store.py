@@ -268,7 +268,7 @@ class PairWriter:
     targets: SentenceWriter
 
     def append(self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> None:
-        """Add as many sentences to both sides. Chunks of some thousand are fast; their size does not show in the files."""
+        """Add as many sentences to both sides. Chunks of some thousand are fast; their size does not show in files."""
         if len(sources) != len(targets):
             raise ValueError(f"{len(sources)} source sentences for {len(targets)} target sentences")
         self.sources.append(sources)

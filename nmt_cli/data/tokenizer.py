@@ -35,7 +35,7 @@ class Tokenizer:
     """Cuts text into pieces and numbers them; puts text together again.
 
     Nothing is normalised but white space: characters go in and come out as they are (SentencePiece's own default,
-    nmt_nfkc, would turn "…" into "..." and full-width letters into narrow ones, and lower the BLEU of text that has them).
+    nmt_nfkc, would turn "…" into "..." and full-width letters into narrow ones, and lower the BLEU of such text).
     White space of any kind, U+2581 (SentencePiece's sign for it) and NUL count as spaces; runs become one.
     Lower-casing is an option. Text that looks like a special piece, "<s>", is text.
     """
@@ -156,7 +156,7 @@ def offsets(text: str, lowercase: bool) -> tuple[list[int], list[int]]:
 
 def draw(lines: Iterable[str], most: int, lowercase: bool) -> tuple[list[str], Sample]:
     """At most so many lines in normal form, each equally likely, and the count (reservoir sampling; Vitter 1985)."""
-    chance = random.Random(0)
+    chance = random.Random(0)  # noqa: S311 (nothing secret)
     texts: list[str] = []
     seen = too_long = fitting = 0
     for line in lines:

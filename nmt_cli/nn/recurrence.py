@@ -160,7 +160,7 @@ scan.defvjp(scan_forward, scan_backward)
 
 
 def partition(tree: Any, chosen: Callable[[Any], bool]) -> tuple[list[Any], list[Any], Callable[..., Any]]:
-    """The chosen leaves, the other leaves, and the function that makes the tree of such two lists. Factors are leaves."""
+    """The chosen leaves, the others, and the function that makes the tree of two such lists. Factors are leaves."""
     leaves, structure = jax.tree.flatten(tree, is_leaf=is_factor)
     picks = [chosen(leaf) for leaf in leaves]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax
@@ -17,6 +17,9 @@ from nmt_cli.nn.initializers import embedding
 from nmt_cli.nn.loss import Loss, cross_entropy
 from nmt_cli.nn.recurrence import Factor
 from nmt_cli.nn.types import DecoderState, Memory
+
+if TYPE_CHECKING:
+    from nmt_cli.batch import Array
 
 
 class Seq2Seq(nn.Module):
@@ -43,8 +46,9 @@ class Seq2Seq(nn.Module):
         self.encoder = Encoder(config, self.dtype)
         self.decoder = Decoder(config, self.dtype)
 
-    def encode(self, source: jax.Array, mask: jax.Array, rng: jax.Array | None = None) -> tuple[Memory, DecoderState]:
+    def encode(self, source: Array, mask: Array, rng: jax.Array | None = None) -> tuple[Memory, DecoderState]:
         """source [B S] int32, mask [B S] bool -> what the decoder reads, and its first state ([B 1 ...])."""
+        mask = jnp.asarray(mask)
         embedding_rng, encoder_rng = split(rng, 2)
         table = self.target_embedding if self.config.tied_embeddings == "all" else self.source_embedding
         embedded = self.embed(table, source.T, embedding_rng)  # [S B E]
@@ -77,7 +81,7 @@ class Seq2Seq(nn.Module):
             self.dtype,
         )
 
-    def embed(self, table: jax.Array, ids: jax.Array, rng: jax.Array | None) -> jax.Array:
+    def embed(self, table: jax.Array, ids: Array, rng: jax.Array | None) -> jax.Array:
         """ids [T B] -> embedding vectors [T B E], with dropout."""
         config = self.config
         shape = (1 if config.variational_dropout else ids.shape[0], ids.shape[1], config.embedding_size)

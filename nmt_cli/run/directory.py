@@ -148,11 +148,14 @@ class Run:
             return []
         return [record for record in map(parse_record, lines) if record is not None]
 
-    def rewind_log(self, step: int) -> None:
-        """Forget records after `step` and torn lines: training goes on from there. Raises UserError (RESOURCE)."""
+    def rewind_log(self, step: int, validated: int) -> None:
+        """Forget records after `step`, validations after `validated`, and torn lines: training goes on from there.
+
+        Raises UserError (RESOURCE).
+        """
         if not self.metrics_file.exists():
             return
-        kept = [record for record in self.metrics() if record.get("step", 0) <= step]
+        kept = [r for r in self.metrics() if r.get("step", 0) <= (validated if "valid_loss" in r else step)]
         replace_text(self.metrics_file, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))
 
 

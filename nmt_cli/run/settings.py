@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nmt_cli.config import Config, Sections, check_combinations, load_recipe, parse_overrides, resolve
 from nmt_cli.data.store import Prepared
 from nmt_cli.errors import UserError
 from nmt_cli.run.directory import Run
+
+Precision = Literal["float32", "bfloat16"]
 
 # What a resumed run may set anew: it changes when training stops or what is reported, not the updates themselves.
 MAY_CHANGE = {
@@ -22,24 +24,35 @@ MAY_CHANGE = {
 def settle(run: Run, data: Prepared, recipe: str | None, overrides: Sequence[str], platform: str) -> Config:
     """The resolved configuration of the run, written into it.
 
-    Of a new run: defaults for the corpus, the recipe, the overrides. Of one that is there: its own, with what the recipe
-    and the overrides set. The section [data] is what the data was prepared with; a recipe's is left aside.
+    Of a new run: defaults for the corpus, the recipe, the overrides. Of one that is there: its own, with what the
+    recipe and the overrides set. The section [data] is what the data was prepared with; a recipe's is left aside.
     Raises UserError (USAGE) that lists what cannot change in a run that has begun.
     """
     asked = load_recipe(recipe) if recipe else {}
     asked.pop("data", None)
     check_data_overrides(data, overrides)
     begun = run.read_config()
+    for sitting in run.sittings():
+        refuse_other_data(run, data, sitting.get("data_hash"))
     if begun is None:
         sections = {**asked, "data": dataclasses.asdict(data.config.data)}
         config = resolve(sections, overrides, data.pair_count)
-        precision = config.train.precision if config.train.precision != "auto" else fast_precision(platform)
-        config = dataclasses.replace(config, train=dataclasses.replace(config.train, precision=precision))
+        if config.train.precision == "auto":
+            config = overlay(config, {"train": {"precision": fast_precision(platform)}})
     else:
         config = overlay(begun, asked, parse_overrides(overrides))
+        if config.train.precision == "auto":
+            config = overlay(config, {"train": {"precision": begun.train.precision}})
         refuse_changes(run, begun, config)
     run.write_config(config)
     return config
+
+
+def refuse_other_data(run: Run, data: Prepared, begun_with: str | None) -> None:
+    """Raise UserError when the run has begun with data of another hash."""
+    if begun_with != data.hash:
+        what = f"{run.path} has begun with other data than what is now in {data.directory}"
+        raise UserError(what, "give the data it began with, or train in a new run directory")
 
 
 def check_data_overrides(data: Prepared, overrides: Sequence[str]) -> None:
@@ -68,16 +81,14 @@ def refuse_changes(run: Run, old: Config, new: Config) -> None:
         f"{section}.{key}: {before!r} -> {after!r}"
         for section in ("data", "model", "train")
         for key, before in dataclasses.asdict(getattr(old, section)).items()
-        if (after := getattr(getattr(new, section), key)) != before
-        and f"{section}.{key}" not in MAY_CHANGE
-        and (section, key, after) != ("train", "precision", "auto")
+        if (after := getattr(getattr(new, section), key)) != before and f"{section}.{key}" not in MAY_CHANGE
     ]
     if changes:
         what = f"{run.path} has begun with other settings:\n  " + "\n  ".join(changes)
         raise UserError(what, "leave these as they are, or train in a new run directory")
 
 
-def fast_precision(platform: str) -> str:
+def fast_precision(platform: str) -> Precision:
     """bfloat16 where the device multiplies it faster than float32: accelerators, and processors made for it."""
     if platform != "cpu":
         return "bfloat16"

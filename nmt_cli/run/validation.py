@@ -11,44 +11,51 @@ from nmt_cli.config import Train
 from nmt_cli.data.batching import Batches, buckets
 from nmt_cli.data.store import Prepared
 from nmt_cli.nn.loss import Loss
-from nmt_cli.run.scoring import corpus_score
+from nmt_cli.run.scoring import Score, score
 from nmt_cli.run.translator import Translator
 
 SHAPES = 4  # more would pad less and compile longer
-SAMPLES = 3  # translations shown at each validation
+SAMPLES = 3  # translations shown at each validation: the same ones, to be watched as they improve
 LINES_AT_A_TIME = 256  # between two looks at whether to stop
+METRICS = ("bleu", "chrf")
 
 
 class Validation(NamedTuple):
-    """The result of one look at the validation set. Scores are None when nothing was translated."""
+    """The result of one look at the validation set."""
 
     loss: float  # mean negative log-likelihood per target token, in nats
-    bleu: float | None
-    chrf: float | None
-    samples: list[tuple[str, str, str]]  # source, reference, translation
+    scores: tuple[Score, ...]  # of the translations; empty when nothing was translated
+    samples: tuple[tuple[str, str, str], ...]  # source, reference, translation
 
     @property
     def perplexity(self) -> float:
         return math.exp(min(self.loss, 700.0))
 
-    def score(self, metric: str) -> float:
-        """What is compared to choose the best model: higher is better."""
-        value = {"bleu": self.bleu, "chrf": self.chrf, "loss": -self.loss}[metric]
-        return -self.loss if value is None else value
+    def rank(self, metric: str) -> tuple[str, list[float]]:
+        """What the best model is chosen by, and the value: the higher list wins.
+
+        Among equal scores (a BLEU of 0, early on) the loss decides, and where nothing was translated it does alone.
+        """
+        values = [score.value for score in self.scores if score.metric == metric]
+        return metric if values else "loss", [*values, -self.loss]
+
+    def record(self) -> dict[str, float]:
+        """What the log holds of it."""
+        scores = {f"valid_{score.metric}": score.value for score in self.scores}
+        return {"valid_loss": self.loss, "valid_perplexity": self.perplexity, **scores}
 
 
 class Validator:
     """Measures parameters on a validation set.
 
-    loss: sums for a batch (see `nmt_cli.training.step.make_loss`). checkpoint: called between parts of the work; it
-    raises to break off.
+    loss: sums for a batch (see `nmt_cli.training.step.make_loss`).
     """
 
     def __init__(
         self, data: Prepared, train: Train, translator: Translator, loss: Callable[[Any, Batch], Loss]
     ) -> None:
         assert data.valid is not None
-        self.translator, self.loss, self.metric = translator, loss, train.metric
+        self.translator, self.loss = translator, loss
         shapes = buckets(data.valid.source_lengths, data.valid.target_lengths, train.batch_tokens, SHAPES)
         self.batches = Batches(data.valid, shapes, data.hash, train.seed, shuffle=False)
         source, target = data.valid_text()
@@ -61,15 +68,19 @@ class Validator:
             look()
             sums = self.loss(parameters, self.batches.batch(0, index))
             log_loss, tokens = log_loss + float(sums.log_loss), tokens + float(sums.tokens)
+        texts = self.translate(parameters, look)
+        return Validation(
+            loss=log_loss / max(tokens, 1.0),
+            scores=tuple(score(texts, [self.target], METRICS)) if texts else (),
+            samples=tuple(zip(self.source, self.target, texts, strict=True))[:SAMPLES],
+        )
+
+    def translate(self, parameters: Any, look: Callable[[], None]) -> list[str]:
+        """Greedy translations of the validation text."""
         self.translator.parameters = parameters
         texts: list[str] = []
         for start in range(0, len(self.source), LINES_AT_A_TIME):
             look()
             lines = self.source[start : start + LINES_AT_A_TIME]
             texts += [translation.text for translation in self.translator.translate(lines, beam=1)]
-        return Validation(
-            loss=log_loss / max(tokens, 1.0),
-            bleu=corpus_score("bleu", texts, self.target) if texts else None,
-            chrf=corpus_score("chrf", texts, self.target) if texts else None,
-            samples=list(zip(self.source, self.target, texts, strict=True))[:SAMPLES],
-        )
+        return texts

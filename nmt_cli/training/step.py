@@ -30,7 +30,7 @@ def batch_gradients(model: Seq2Seq, train: Train, params: Params, batch: Batch, 
     """Gradient of the summed loss of a batch, and the sums."""
 
     def summed(params: Params) -> tuple[jax.Array, Loss]:
-        loss = model.apply({"params": params}, batch, train.label_smoothing, rng, method="loss")
+        loss: Any = model.apply({"params": params}, batch, train.label_smoothing, rng, method="loss")
         return loss.smoothed, loss
 
     gradients, loss = jax.grad(summed, has_aux=True)(params)
@@ -40,7 +40,7 @@ def batch_gradients(model: Seq2Seq, train: Train, params: Params, batch: Batch, 
 def update(train: Train, state: TrainState, gradients: Params, loss: Loss) -> tuple[TrainState, StepReport]:
     """Apply the gradient of a summed loss. A non-finite one changes nothing but the counters."""
     tokens = jnp.maximum(loss.tokens, 1.0)
-    norm = optax.global_norm(gradients) / tokens
+    norm = optax.tree.norm(gradients) / tokens
     clip = jnp.minimum(1.0, train.clip_norm / jnp.maximum(norm, 1e-12)) if train.clip_norm else jnp.float32(1.0)
     rate = learning_rate(train, state.step) * state.rate_scale
     finite = jnp.isfinite(norm) & jnp.isfinite(loss.smoothed)
@@ -106,12 +106,12 @@ class Updates:
         """One update from `train.accumulate` batches."""
         if self.accumulate == 1:
             result: tuple[TrainState, StepReport] = self.program(state, batches[0], rng)(state, batches[0], rng)
-            return result
-        total = None
-        for index, batch in enumerate(batches):
-            part = self.program(state, batch, rng)(state.params, batch, rng, state.step, index)
-            total = part if total is None else self.add(total, part)
-        result = self.finish(state, total)
+        else:
+            total = None
+            for index, batch in enumerate(batches):
+                part = self.program(state, batch, rng)(state.params, batch, rng, state.step, index)
+                total = part if total is None else self.add(total, part)
+            result = self.finish(state, total)
         return result
 
 

@@ -94,8 +94,10 @@ def test_a_batch_is_shaped_masked_and_shifted(shapes: list[tuple[int, int]], tok
         assert (batch.source[~batch.source_mask] == PAD).all()
         assert (batch.target_out[~batch.target_mask] == PAD).all()
         real = batch.source_mask.any(1)
-        assert real.any() and (real == batch.target_mask.any(1)).all()
-        assert (batch.target_in[real, 0] == BOS).all() and (batch.target_in[~real] == PAD).all()
+        assert real.any()
+        assert (real == batch.target_mask.any(1)).all()
+        assert (batch.target_in[real, 0] == BOS).all()
+        assert (batch.target_in[~real] == PAD).all()
         shifted = batch.target_out[:, :-1] * batch.target_mask[:, 1:]
         assert (batch.target_in[:, 1:] * batch.target_mask[:, 1:] == shifted).all()
 
@@ -120,7 +122,7 @@ def test_the_order_is_this_one() -> None:
     batches = batches_of([(n % 7, n % 5) for n in range(40)], tokens=40, most=3)
     assert batches.buckets == (Bucket(8, 2, 3), Bucket(8, 4, 5), Bucket(8, 7, 5))
     order, sequence = batches.order(5)
-    assert order.tolist() == [21, 35, 7, 15, 22, 0, 1, 36, 8, 10, 23, 29, 16, 24, 31, 28, 30, 2, 17, 9, 14, 38, 37, 3, 13, 33, 32, 19, 18, 34, 12, 27, 4, 11, 39, 6, 20, 26, 25, 5]  # fmt: skip
+    assert order.tolist() == [21, 35, 7, 15, 22, 0, 1, 36, 8, 10, 23, 29, 16, 24, 31, 28, 30, 2, 17, 9, 14, 38, 37, 3, 13, 33, 32, 19, 18, 34, 12, 27, 4, 11, 39, 6, 20, 26, 25, 5]  # fmt: skip # noqa: E501
     assert sequence.tolist() == [3, 1, 4, 0, 2]
 
 

@@ -84,7 +84,8 @@ def test_flipped_bits_all_over_the_manifest_are_refused(folder: Path) -> None:
         try:
             body = verify_manifest(folder, contents=False)
         except UserError as error:
-            assert error.code == Exit.INTEGRITY
+            if error.code != Exit.INTEGRITY:
+                raise
         else:
             survivors.append((place, body))
     (folder / MANIFEST).write_bytes(content)

@@ -131,10 +131,19 @@ def test_after_a_resume_no_step_is_logged_twice(run: Run) -> None:
     run.path.mkdir(parents=True)
     for step in range(1, 8):
         run.log({"step": step})
-    run.rewind_log(4)
+    run.rewind_log(4, validated=4)
     for step in range(5, 8):
         run.log({"step": step})
     assert [record["step"] for record in run.metrics()] == list(range(1, 8))
+
+
+def test_a_validation_that_the_checkpoint_does_not_know_of_is_forgotten(run: Run) -> None:
+    run.path.mkdir(parents=True)
+    records = [{"step": 2}, {"step": 2, "valid_loss": 1.0}, {"step": 4}, {"step": 4, "valid_loss": 0.5}]
+    for record in records:
+        run.log(record)
+    run.rewind_log(4, validated=2)
+    assert run.metrics() == records[:3]
 
 
 def test_a_line_torn_by_a_crash_is_left_out_and_goes_at_the_rewind(run: Run) -> None:
@@ -143,13 +152,13 @@ def test_a_line_torn_by_a_crash_is_left_out_and_goes_at_the_rewind(run: Run) -> 
     with run.metrics_file.open("a") as file:
         file.write('{"step": 2, "lo')
     assert [record["step"] for record in run.metrics()] == [1]
-    run.rewind_log(5)
+    run.rewind_log(5, validated=5)
     run.log({"step": 3})
     assert [record["step"] for record in run.metrics()] == [1, 3]
 
 
 def test_a_run_without_log_has_no_metrics_and_rewinds(run: Run) -> None:
-    run.rewind_log(3)
+    run.rewind_log(3, validated=3)
     assert run.metrics() == []
 
 
