@@ -84,6 +84,7 @@ class Train:
     )
     plateau_patience: int = option(2, "plateau: validations without a gain before it does", least=0)
     batch_tokens: int = option(2000, "target tokens in a batch, padding included", least=16)
+    max_shapes: int = option(12, "shapes of batches; more pad less and compile longer", least=1, most=16)
     accumulate: int = option(1, "batches whose gradients make one update", least=1)
     max_steps: int = option(10_000, "stop after this many updates", least=1)
     max_minutes: float = option(

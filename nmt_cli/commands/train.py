@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,13 @@ from nmt_cli.commands.display import Display
 from nmt_cli.commands.interrupts import Interrupted, Interrupts
 from nmt_cli.commands.train_report import describe, describe_left_out, farewell, summary
 from nmt_cli.config import Config, Train
-from nmt_cli.data.batching import Batches, buckets
+from nmt_cli.data.batching import Batches, Bucket, buckets
 from nmt_cli.data.store import Prepared, open_data
 from nmt_cli.data.tokenizer import tokenizer_files
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run import checkpoint
-from nmt_cli.run.device import compile_aloud, select_device, use_compile_cache
+from nmt_cli.run.device import select_device, use_compile_cache
 from nmt_cli.run.directory import Run
 from nmt_cli.run.events import Events
 from nmt_cli.run.model import save_model
@@ -38,7 +39,6 @@ from nmt_cli.run.validation import Validation, Validator
 from nmt_cli.training.state import TrainState, initial_state
 from nmt_cli.training.step import StepReport, Updates, make_loss
 
-SHAPES = 12  # of batches: more would pad less and compile longer
 HOPELESS = 20  # updates in a row without a finite loss, after which training gives up
 
 
@@ -117,7 +117,7 @@ def train(sitting: Sitting, interrupts: Interrupts, strict: bool) -> None:
     model = Seq2Seq(sitting.config.model, source.size, target.size, jnp.dtype(settings.precision))
     state, standing = begin(sitting, model, strict)
     batches = make_batches(data, settings)
-    updates = Updates(model, settings, partial(compile_aloud, note=display.note))
+    updates = Updates(model, settings)
     measure = make_validator(sitting, model)
     rng = jax.random.key(settings.seed)
     step, pending = int(state.step), list[StepReport]()
@@ -201,7 +201,7 @@ def begin(sitting: Sitting, model: Seq2Seq, strict: bool) -> tuple[TrainState, S
 
 def make_batches(data: Prepared, settings: Train) -> Batches:
     """The training batches of every epoch."""
-    shapes = buckets(data.train.source_lengths, data.train.target_lengths, settings.batch_tokens, SHAPES)
+    shapes = buckets(data.train.source_lengths, data.train.target_lengths, settings.batch_tokens, settings.max_shapes)
     return Batches(data.train, shapes, data.hash, settings.seed)
 
 
@@ -215,14 +215,25 @@ def compile_all(
     updates: Updates, batches: Batches, state: TrainState, rng: jax.Array, interrupts: Interrupts, display: Display
 ) -> None:
     """Compile every shape ahead of the first step, so that none stops the training later."""
-    start = time.monotonic()
-    shapes = batches.buckets
-    display.note(f"shapes of batches to compile: {len(shapes)}; {batches.useful_share():.0%} of their tokens are text")
-    for rows, source_length, target_length in shapes:
-        interrupts.check()
-        source, target = np.zeros((rows, source_length), np.int32), np.zeros((rows, target_length), np.int32)
-        updates.program(state, Batch(source, source > 0, target, target, target > 0), rng)
+    start, share = time.monotonic(), batches.useful_share()
+    display.note(f"compiling {len(batches.buckets)} shapes of batches; {share:.0%} of their tokens are text")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        programs = [pool.submit(updates.program, state, blank_batch(bucket), rng) for bucket in batches.buckets]
+        try:
+            for program in programs:
+                program.result()
+                interrupts.check()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     display.note(f"compiled in {time.monotonic() - start:.1f} s")
+
+
+def blank_batch(bucket: Bucket) -> Batch:
+    """A batch of this shape without any text."""
+    source = np.zeros((bucket.rows, bucket.source_length), np.int32)
+    target = np.zeros((bucket.rows, bucket.target_length), np.int32)
+    return Batch(source, source > 0, target, target, target > 0)
 
 
 def make_validator(sitting: Sitting, model: Seq2Seq) -> Validator | None:

@@ -77,13 +77,9 @@ def ema_decay(train: Train, step: jax.Array) -> jax.Array:
 
 
 class Updates:
-    """`updates(state, batches, rng) -> (state, report)`: compiled once for each shape of batch; `state` is consumed.
+    """`updates(state, batches, rng) -> (state, report)`: compiled once for each shape of batch; `state` is consumed."""
 
-    compile: makes a program of a jitted function and its arguments; told what for.
-    """
-
-    def __init__(self, model: Seq2Seq, train: Train, compile: Callable[..., Any]) -> None:
-        self.compile = compile
+    def __init__(self, model: Seq2Seq, train: Train) -> None:
         self.programs: dict[tuple[int, ...], Any] = {}
         self.whole = jax.jit(partial(whole_update, model, train), donate_argnums=0)
         self.part = jax.jit(partial(part_of_update, model, train))
@@ -95,11 +91,9 @@ class Updates:
         """The compiled program for a batch of this shape."""
         shape = (*batch.source.shape, batch.target_in.shape[1])
         if shape not in self.programs:
-            what = f"batches of {shape[0]} pairs, {shape[1]} x {shape[2]} pieces"
+            function = self.whole if self.accumulate == 1 else self.part
             arguments = (state, batch, rng) if self.accumulate == 1 else (state.params, batch, rng, state.step, 0)
-            self.programs[shape] = self.compile(
-                self.whole if self.accumulate == 1 else self.part, *arguments, what=what
-            )
+            self.programs[shape] = function.lower(*arguments).compile()
         return self.programs[shape]
 
     def __call__(self, state: TrainState, batches: Sequence[Batch], rng: jax.Array) -> tuple[TrainState, StepReport]:
