@@ -1,0 +1,440 @@
+"""`nmt train` through the real command line: killed, stopped, resumed, refused, ended; with a model of 8 units."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nmt_cli import cli
+from nmt_cli.commands import train
+from nmt_cli.errors import Exit
+from nmt_cli.run import arrays, checkpoint
+from nmt_cli.run.device import configure
+from nmt_cli.run.directory import Run
+from nmt_cli.run.model import load_model
+
+WORDS = ("un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit")
+MODEL = {"embedding_size": 8, "encoder_units": 8, "decoder_units": 8, "cell": "gru", "bidirectional": "false"}
+TRAIN = {
+    "precision": "float32",
+    "batch_tokens": 80,
+    "warmup_steps": 5,
+    "learning_rate": 0.02,
+    "max_steps": 30,
+    "eval_every": 10,
+    "save_every": 6,
+    "log_every": 4,
+    "eval_lines": 8,
+}
+EXACT = {"accumulate": 2, "ema_decay": 0.9}  # what else must come back at a resume
+
+Result = tuple[int, str, str]
+
+
+def sets(section: str, options: dict[str, Any]) -> list[str]:
+    """The options as `--set` arguments."""
+    return [part for key, value in options.items() for part in ("--set", f"{section}.{key}={value}")]
+
+
+OPTIONS = [*sets("model", MODEL), *sets("train", TRAIN), *sets("search", {"beam": 1})]
+
+
+def call(*arguments: object) -> int:
+    """Run `nmt ARGUMENTS` in this process; returns the exit code."""
+    before = sys.argv
+    sys.argv = ["nmt", *map(str, arguments)]
+    try:
+        cli.main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    finally:
+        sys.argv = before
+    return 0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory) -> Iterator[Path]:
+    """A folder with a cache of what has been compiled, for all tests here; JAX is left as it was."""
+    names = ("jax_compilation_cache_dir", "jax_enable_compilation_cache", "jax_compilation_cache_max_size")
+    before = {name: getattr(sys.modules["jax"].config, name) for name in names}
+    home = tmp_path_factory.mktemp("train")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        yield home
+    configure(**before)
+
+
+def prepare(home: Path, name: str, seed: int, with_valid: bool = True) -> Path:
+    """Data of sentences of four words, to be translated into capitals: every batch has one shape."""
+    chance = random.Random(seed)
+    folder = home / f"{name}-text"
+    folder.mkdir()
+    for part, count in [("train", 96), ("valid", 8)]:
+        lines = [" ".join(chance.choices(WORDS, k=4)) for _ in range(count)]
+        (folder / f"{part}.fr").write_text("".join(f"{line}\n" for line in lines))
+        (folder / f"{part}.en").write_text("".join(f"{line.upper()}\n" for line in lines))
+    held_out = ["--valid-source", folder / "valid.fr", "--valid-target", folder / "valid.en"] if with_valid else []
+    files = ["-s", folder / "train.fr", "-t", folder / "train.en", *held_out]
+    assert call("prepare", home / name, *files, "--set", "data.tokenizer=word", "--quiet") == 0
+    return home / name
+
+
+@pytest.fixture(scope="module")
+def data(home) -> Path:
+    return prepare(home, "data", seed=0)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(home, data) -> Path:
+    """A run that nothing has happened to, not to be changed."""
+    assert call("train", data, home / "uninterrupted", *OPTIONS) == 0
+    return home / "uninterrupted"
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    """Where a run is to be."""
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def ended(uninterrupted, run) -> Path:
+    """A copy of the uninterrupted run."""
+    shutil.copytree(uninterrupted, run)
+    return run
+
+
+@pytest.fixture
+def nmt(capfd) -> Callable[..., Result]:
+    """Runs `nmt ARGUMENTS` in this process: (exit code, stdout, stderr)."""
+
+    def run(*arguments: object) -> Result:
+        capfd.readouterr()
+        code = call(*arguments)
+        return (code, *capfd.readouterr())
+
+    return run
+
+
+@contextmanager
+def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """`nmt ARGUMENTS` in a process of its own, which does not outlive the test."""
+    command = [sys.executable, "-m", "nmt_cli", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for_step(run: Path, step: int, process: subprocess.Popen[str]) -> None:
+    """Return when the log of the run has come to a step."""
+    until = time.monotonic() + 300
+    while not any(record["step"] >= step for record in Run(run).metrics()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def digest(run: Path) -> dict[str, str]:
+    """SHA-256 of the published models and of every array of the last checkpoint."""
+    models = {name: (run / name / "model.safetensors").read_bytes() for name in ("best", "last")}
+    folder = checkpoint.saved(Run(run))[-1]
+    index = json.loads((folder / arrays.INDEX).read_text())
+    state = arrays.read(folder, {path: np.zeros(of["shape"], of["dtype"]) for path, of in index.items()})
+    content = {**models, **{f"{folder.name}/{path}": array.tobytes() for path, array in state.items()}}
+    return {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
+
+
+def standing(run: Path) -> dict[str, Any]:
+    """What the last checkpoint remembers, but for the time it took."""
+    progress = json.loads((checkpoint.saved(Run(run))[-1] / "progress.json").read_text())
+    return {name: value for name, value in progress.items() if name != "minutes"}
+
+
+def validations(run: Path) -> list[dict[str, Any]]:
+    return [record for record in Run(run).metrics() if "valid_loss" in record]
+
+
+def updates_logged(run: Path) -> list[dict[str, Any]]:
+    return [record for record in Run(run).metrics() if "loss" in record]
+
+
+def assert_nothing_is_logged_twice(run: Path) -> None:
+    kinds = Counter((record["step"], "valid_loss" in record) for record in Run(run).metrics())
+    assert [kind for kind, count in kinds.items() if count > 1] == []
+    assert [kind for kind in kinds if not kind[1]] == [(step, False) for step in (*range(4, 30, 4), 30)]
+    assert [kind for kind in kinds if kind[1]] == [(step, True) for step in (10, 20, 30)]
+
+
+def test_a_run_ends_with_models_a_log_and_a_word_on_what_to_do_next(uninterrupted, data, nmt, run):
+    code, out, err = nmt("train", data, run, *OPTIONS)
+    assert (code, out) == (0, "")
+    assert err.splitlines()[-1].startswith("finished at step 30 (train.max_steps = 30; best at step ")
+    assert err.endswith(f"Next: nmt translate {run}\n")
+    assert_nothing_is_logged_twice(run)
+    assert updates_logged(run)[-1]["loss"] < updates_logged(run)[0]["loss"]
+    assert digest(run) == digest(uninterrupted)
+
+
+@pytest.mark.parametrize("options", [{}, EXACT], ids=["plain", "accumulated and averaged"])
+def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(options, uninterrupted, data, home, run, nmt):
+    arguments = ["train", data, run, *OPTIONS, *sets("train", options)]
+    expected = uninterrupted
+    if options:
+        expected = home / "exact"
+        assert call("train", data, expected, *arguments[3:]) == 0
+    with started(*arguments) as process:
+        wait_for_step(run, random.randrange(4, 22), process)
+    assert process.returncode == -signal.SIGKILL
+    assert checkpoint.saved(Run(run))[-1:] != [run / "checkpoints" / "00000030"], "the kill came too late to matter"
+    assert nmt(*arguments)[0] == 0
+    assert digest(run) == digest(expected)
+    assert standing(run) == standing(expected)
+    assert_nothing_is_logged_twice(run)
+
+
+def test_sigterm_saves_the_step_it_came_in(uninterrupted, data, run, nmt):
+    with started("train", data, run, *OPTIONS, "--quiet") as process:
+        wait_for_step(run, 4, process)
+        process.terminate()
+        out, err = process.communicate()
+    assert (process.returncode, out) == (Exit.TERMINATED, "")
+    step = int(checkpoint.saved(Run(run))[-1].name)
+    assert err == (
+        f"nmt: stopped by SIGTERM after step {step}, which is saved\n  the same command goes on from there\n"
+    )
+    code, _, err = nmt("train", data, run, *OPTIONS)
+    assert code == 0
+    assert f"going on from step {step} of {run}" in err
+    assert digest(run) == digest(uninterrupted)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "number", "code", "saved"),
+    [
+        (train, "next_batches", signal.SIGINT, 130, 1),
+        (train.Validator, "translate", signal.SIGINT, 130, 10),
+        (train.checkpoint, "save", signal.SIGTERM, 143, 6),
+        (train, "judge", signal.SIGUSR1, 143, 10),
+    ],
+    ids=["update", "validation", "saving", "publishing"],
+)
+def test_a_signal_is_obeyed_wherever_it_comes(place, name, number, code, saved, uninterrupted, data, run, nmt):
+    whole = getattr(place, name)
+
+    def interrupted(*arguments: Any) -> Any:
+        signal.raise_signal(number)
+        return whole(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(place, name, interrupted)
+        assert nmt("train", data, run, *OPTIONS)[0] == code
+    assert checkpoint.saved(Run(run))[-1].name == f"{saved:08d}"
+    assert nmt("train", data, run, *OPTIONS)[0] == 0
+    assert digest(run) == digest(uninterrupted)
+    assert standing(run) == standing(uninterrupted)
+    assert_nothing_is_logged_twice(run)
+
+
+def test_a_signal_before_the_first_update_leaves_a_run_that_starts_again(data, run, nmt, monkeypatch):
+    whole = train.compile_all
+    monkeypatch.setattr(train, "compile_all", lambda *given: (signal.raise_signal(signal.SIGINT), whole(*given)))
+    code, _, err = nmt("train", data, run, *OPTIONS, "--quiet")
+    assert code == Exit.INTERRUPTED
+    assert "before the first update" in err
+    assert checkpoint.saved(Run(run)) == []
+
+
+def test_a_second_signal_aborts_without_saving(data, run, nmt, monkeypatch):
+    whole = train.next_batches
+
+    def interrupted_twice(*arguments: Any) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        return whole(*arguments)
+
+    monkeypatch.setattr(train, "next_batches", interrupted_twice)
+    code, _, err = nmt("train", data, run, *OPTIONS, "--quiet")
+    assert code == Exit.TERMINATED
+    assert "second signal" in err
+    assert checkpoint.saved(Run(run)) == []
+
+
+def test_a_finished_run_is_left_as_it_is(ended, data, nmt):
+    before, log = digest(ended), (ended / "metrics.jsonl").read_bytes()
+    code, _, err = nmt("train", data, ended, *OPTIONS)
+    assert code == 0
+    assert "finished at step 30" in err
+    assert "compiling" not in err
+    assert digest(ended) == before
+    assert (ended / "metrics.jsonl").read_bytes() == log
+
+
+def test_a_finished_run_goes_on_when_told_to(ended, data, nmt):
+    code, _, err = nmt("train", data, ended, "--max-steps", 34)
+    assert code == 0
+    assert "going on from step 30" in err
+    assert "finished at step 34" in err
+    assert load_model(ended / "last").card["step"] == 34
+    assert Run(ended).read_config().train.max_steps == 34
+
+
+def test_other_data_is_refused(ended, home, nmt):
+    before = {path.name: path.read_bytes() for path in ended.glob("*.json*")}
+    code, _, err = nmt("train", prepare(home, "other", seed=1), ended)
+    assert code == Exit.USAGE
+    assert "other data" in err
+    assert {path.name: path.read_bytes() for path in ended.glob("*.json*")} == before
+
+
+def test_another_model_is_refused_by_name(ended, data, nmt):
+    code, _, err = nmt("train", data, ended, *OPTIONS, "--set", "model.decoder_units=16")
+    assert code == Exit.USAGE
+    assert "model.decoder_units: 8 -> 16" in err
+
+
+def test_a_second_training_in_the_run_is_refused(ended, data, nmt):
+    with Run(ended).locked():
+        code, _, err = nmt("train", data, ended, *OPTIONS)
+    assert code == Exit.LOCKED
+    assert f"process {os.getpid()} on" in err
+
+
+def test_the_best_model_is_the_one_with_the_best_score(uninterrupted):
+    def rank(record: dict[str, Any]) -> tuple[float, float]:
+        return record["valid_bleu"], -record["valid_loss"]
+
+    best = max(validations(uninterrupted), key=rank)
+    card = load_model(uninterrupted / "best").card
+    assert card["step"] == best["step"]
+    scores = {score["metric"]: score for score in card["scores"]}
+    assert scores["bleu"]["value"] == best["valid_bleu"]
+    assert scores["chrf"]["value"] == best["valid_chrf"]
+    assert "tok:13a" in scores["bleu"]["signature"]
+    assert card["provenance"]["device"] == "cpu"
+
+
+def test_the_best_model_stays_when_later_ones_are_worse(data, run, nmt):
+    options = {"learning_rate": 1e-12, "max_steps": 4, "eval_every": 2}
+    assert nmt("train", data, run, *OPTIONS, *sets("train", options))[0] == 0
+    assert load_model(run / "best").card["step"] == 2
+    assert load_model(run / "last").card["step"] == 4
+
+
+def test_the_averaged_parameters_are_published(data, run, nmt):
+    assert nmt("train", data, run, *OPTIONS, *sets("train", {"ema_decay": 0.5, "max_steps": 6}))[0] == 0
+    folder = checkpoint.saved(Run(run))[-1]
+    index = json.loads((folder / arrays.INDEX).read_text())
+    state = arrays.read(folder, {path: np.zeros(of["shape"], of["dtype"]) for path, of in index.items()})
+    published = load_model(run / "last").parameters["output_bias"]
+    assert (published == state["average/output_bias"]).all()
+    assert (published != state["params/output_bias"]).any()
+
+
+def test_training_stops_when_validation_stalls(data, run, nmt):
+    options = {"learning_rate": 1e-12, "eval_every": 2, "patience": 2}
+    code, _, err = nmt("train", data, run, *OPTIONS, *sets("train", options))
+    assert code == 0
+    assert "finished at step 6 (no gain in 2 validations; best at step 2)" in err
+    assert [record["step"] for record in validations(run)] == [2, 4, 6]
+
+
+def test_a_plateau_lowers_the_rate_each_time_patience_runs_out(data, run, nmt):
+    options = {"learning_rate": 1e-12, "warmup_steps": 0, "schedule": "plateau", "plateau_patience": 1}
+    often = {"max_steps": 12, "eval_every": 2, "log_every": 2}
+    assert nmt("train", data, run, *OPTIONS, *sets("train", {**options, **often}))[0] == 0
+    rates = [record["learning_rate"] for record in updates_logged(run)]
+    assert rates == pytest.approx([1e-12, 1e-12, 1e-12, 5e-13, 5e-13, 2.5e-13])
+
+
+def test_without_a_validation_set_the_last_model_is_kept(home, run, nmt):
+    data = prepare(home, "unmeasured", seed=0, with_valid=False)
+    code, _, err = nmt("train", data, run, *OPTIONS, "--max-steps", 8)
+    assert code == 0
+    assert "no validation pairs" in err
+    assert not (run / "best").exists()
+    assert load_model(run).card["step"] == 8
+    assert validations(run) == []
+
+
+def test_quiet_is_silent(data, run, nmt):
+    assert nmt("train", data, run, *OPTIONS, "--quiet", "--max-steps", 4) == (0, "", "")
+
+
+def test_a_training_that_no_longer_makes_numbers_ends_and_harms_nothing(ended, data, nmt):
+    before = digest(ended)
+    text = (ended / "config.json").read_text()
+    (ended / "config.json").write_text(text.replace('"learning_rate": 0.02', '"learning_rate": 1e30'))
+    code, _, err = nmt("train", data, ended, "--max-steps", 90, "--set", "train.keep=1")
+    assert code == Exit.DIVERGED
+    assert "not been a number for" in err
+    assert "learning_rate" in err
+    after = digest(ended)
+    assert {name: sum for name, sum in after.items() if name != "last"} == {
+        name: sum for name, sum in before.items() if name != "last"
+    }
+    assert any(record["skipped"] >= train.HOPELESS for record in updates_logged(ended))
+
+
+def test_one_update_that_is_no_number_is_left_out_and_named(data, run, nmt, monkeypatch):
+    whole, calls = train.next_batches, []
+
+    def with_a_bad_one(batches: Any, step: int, accumulate: int) -> Any:
+        calls.append(step)
+        return whole(batches, step, accumulate)
+
+    monkeypatch.setattr(train, "next_batches", with_a_bad_one)
+    update = train.Updates.__call__
+
+    def poisoned(self: Any, state: Any, batches: Any, rng: Any) -> Any:
+        if len(calls) != 6:
+            return update(self, state, batches, rng)
+        kept = state.params["output_bias"]
+        state, report = update(
+            self, state._replace(params={**state.params, "output_bias": kept + np.nan}), batches, rng
+        )
+        return state._replace(params={**state.params, "output_bias": kept}), report
+
+    monkeypatch.setattr(train.Updates, "__call__", poisoned)
+    code, _, err = nmt("train", data, run, *OPTIONS, "--max-steps", 12)
+    assert code == 0
+    assert "not a number: update 6" in err
+    assert [record["skipped"] for record in updates_logged(run)] == [0, 1, 1]
+    assert all(record["loss"] > 0 for record in updates_logged(run))
+
+
+def test_the_time_of_all_sittings_is_counted_to_the_last_validation(data, run, nmt, monkeypatch):
+    whole = train.Validator.__call__
+
+    def slow(self: Any, *arguments: Any) -> Any:
+        time.sleep(0.3)
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(train.Validator, "__call__", slow)
+    for steps in (4, 8):
+        assert nmt("train", data, run, *OPTIONS, "--max-steps", steps)[0] == 0
+    minutes = json.loads((checkpoint.saved(Run(run))[-1] / "progress.json").read_text())["minutes"]
+    assert 0.6 / 60 < minutes < 1.0
+
+
+def test_training_stops_after_so_many_minutes(data, run, nmt):
+    code, _, err = nmt("train", data, run, *OPTIONS, "--max-minutes", 1e-9)
+    assert code == 0
+    assert "(train.max_minutes = 1e-09" in err
+    assert load_model(run / "last").card["step"] == 1
