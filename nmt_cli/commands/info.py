@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nmt_cli.commands.prepare_report import show_report
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.run.report import Facts, describe, flat_rows
 
@@ -31,10 +32,15 @@ def run(path: Path, json: bool) -> None:
 
 def show(facts: Facts) -> None:
     """One table of names and values for each section."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     console.print(Text(f"{facts['kind']} {printable(facts['path'])}", style="bold"))
+    told = {"kind", "path", "problems"}
+    if facts["kind"] == "data" and not facts["problems"]:
+        console.print()
+        show_report(facts["contents"], console)
+        told.add("contents")
     for title, section in facts.items():
-        if title in ("kind", "path", "problems"):
+        if title in told:
             continue
         rows = flat_rows({title: section})
         if not rows:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.markup import escape
 
 from nmt_cli import config
 from nmt_cli.commands.prepare_report import show_report
@@ -64,7 +66,9 @@ def run(
     with temporary(beside(directory, "reading")) as folder:
         report = prepare(directory, folder, training, validation, given, sections, overrides, quiet)
     if not quiet:
-        show_report(report, directory)
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        show_report(report, console)
+        console.print(escape(f"{report['train']['pairs']:,} pairs are ready. Next: nmt train {directory} RUN"))
     if json:
         sys.stdout.write(json_format.dumps(report, indent=2) + "\n")
 

@@ -1,8 +1,7 @@
-"""The report of `nmt prepare` for eyes: tables on stderr."""
+"""The report of `nmt prepare` for eyes: tables."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -14,9 +13,8 @@ from nmt_cli.data.tally import excerpt
 WIDEST_BAR = 30  # characters
 
 
-def show_report(report: dict[str, Any], directory: Path) -> None:
-    """Sizes, what was dropped and altered with places to look at, lengths, notes and warnings; all on stderr."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+def show_report(report: dict[str, Any], console: Console) -> None:
+    """Sizes, what was dropped and altered with places to look at, lengths, notes and warnings."""
     console.print(sizes_table(report))
     for part in ("train", "valid"):
         if report[part]:
@@ -27,9 +25,6 @@ def show_report(report: dict[str, Any], directory: Path) -> None:
         console.print(escape(f"note: {excerpt(note, 1000)}"))
     for warning in report["warnings"]:
         console.print(escape(f"warning: {excerpt(warning, 1000)}"), style="yellow")
-    console.print(
-        escape(f"{report['train']['pairs']:,} pairs are ready. Next: nmt train {excerpt(str(directory), 1000)} RUN")
-    )
 
 
 def sizes_table(report: dict[str, Any]) -> Table:
