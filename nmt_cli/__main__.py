@@ -1,6 +1,6 @@
 """Lets `python -m nmt_cli` stand for `nmt`."""
 
-from nmt_cli.cli import main
+from nmt_cli.cli import start
 
 if __name__ == "__main__":
-    main()
+    start()

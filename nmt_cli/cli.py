@@ -235,7 +235,12 @@ def use_huge_pages() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line in this process."""
+    app(prog_name="nmt")
+
+
+def start() -> None:
+    """The `nmt` program: the command line, in a process made fit for it."""
     if sys.argv[1:2] == ["train"]:
         use_huge_pages()
-    app(prog_name="nmt")
+    main()

@@ -74,5 +74,5 @@ def test_a_wheel_holds_all_that_the_program_needs(tmp_path):
     recipes = {path.name for path in (ROOT / "recipes").iterdir()}
     assert shipped >= {path.relative_to(ROOT).as_posix() for path in package}
     assert shipped >= {f"nmt_cli/recipes/{name}" for name in recipes}
-    assert "nmt = nmt_cli.cli:main" in entry_points
+    assert "nmt = nmt_cli.cli:start" in entry_points
     assert not [name for name in shipped if name.startswith("tests/")]
