@@ -20,6 +20,7 @@ from nmt_cli.nn.attention import look
 from nmt_cli.nn.cells import CELLS
 from nmt_cli.nn.dropout import drop
 from nmt_cli.nn.encoder import is_residual
+from nmt_cli.nn.taps import tap
 from nmt_cli.nn.types import DecoderState, Reading
 
 Factors = dict[str, Any]
@@ -98,6 +99,7 @@ def conditional(
     reading = read(config, factors, between.hidden, state.time, state.coverage)
     from_context = cell.project(factors["transition_input"], reading.context)
     bottom = cell.step(factors["transition"], between, from_context)
+    tap("state", **bottom._asdict())
     state, hidden = climb(config, factors, state, bottom, drops)
     return state, reading._replace(hidden=hidden)
 
@@ -137,12 +139,14 @@ def advance(
 ) -> Any:
     """The new state of one cell."""
     keep = drops["state"][layer] if "state" in drops else None
-    return CELLS[config.cell].step(
+    new = CELLS[config.cell].step(
         factors["cells"][layer],
         state.cells[layer],
         projected,
         lambda hidden: drop(hidden, keep, config.state_dropout),
     )
+    tap("state", **new._asdict())
+    return new
 
 
 def read(
@@ -171,8 +175,10 @@ def emit(config: Model, factors: Factors, reading: Reading, embedded: jax.Array 
     if kind == "hidden":
         attentional = reading.hidden
     else:
-        seen = [reading.hidden, *([] if kind == "tanh" else [embedded]), reading.context]
-        attentional = factors["kernel"](jnp.concatenate(seen, axis=-1))
+        fed = {} if kind == "tanh" else {"embedded": embedded}
+        seen = {"hidden": reading.hidden, **fed, "context": reading.context}
+        tap("combine", **seen)
+        attentional = factors["kernel"](jnp.concatenate(list(seen.values()), axis=-1))
         attentional = jnp.maximum(*jnp.split(attentional, 2, axis=-1)) if kind == "maxout" else jnp.tanh(attentional)
     return drop(attentional, drops.get("attentional"), config.dropout)
 

@@ -18,6 +18,7 @@ from nmt_cli.config import Model
 from nmt_cli.nn.initializers import Initial
 from nmt_cli.nn.products import batched
 from nmt_cli.nn.recurrence import Factor
+from nmt_cli.nn.taps import tap
 
 
 class Dot(nn.Module):
@@ -232,10 +233,15 @@ def look(
     if config.attention_span != "global":
         mask, scale = window(config, factors, query, mask, time)  # [B Q S]
     if energies.ndim == 3:
-        return attend(energies, factors["values"], mask, scale)
+        weights, context = attend(energies, factors["values"], mask, scale)
+        tap("attention", query=query, energies=energies, weights=weights, context=context)
+        return weights, context
     scale = None if scale is None else scale[:, None]
     weights, context = attend(energies, factors["values"], mask[:, None], scale)  # [B N Q S], [B Q N D/N]
-    return jnp.mean(weights, axis=1), context.reshape(*context.shape[:2], -1)
+    context = context.reshape(*context.shape[:2], -1)
+    by_query = {"energies": jnp.moveaxis(energies, 1, 2), "weights": jnp.moveaxis(weights, 1, 2)}  # [B Q N S]
+    tap("attention", query=query, **by_query, context=context)
+    return jnp.mean(weights, axis=1), context
 
 
 def window(

@@ -153,8 +153,11 @@ class PeepholeLSTM(LSTM):
         to_input, to_forget, to_output = jnp.split(factors["peephole"], 3)  # [H]
         input = jax.nn.sigmoid(input + to_input * state.memory)
         forget = jax.nn.sigmoid(forget + to_forget * state.memory)
-        memory = forget * state.memory + input * jnp.tanh(candidate)
-        return LSTMState(jax.nn.sigmoid(output + to_output * memory) * jnp.tanh(memory), memory)
+        candidate = jnp.tanh(candidate)
+        memory = forget * state.memory + input * candidate
+        output = jax.nn.sigmoid(output + to_output * memory)
+        tap("gates", input=input, forget=forget, candidate=candidate, output=output)
+        return LSTMState(output * jnp.tanh(memory), memory)
 
 
 class LayerNormLSTM(LSTM):
@@ -192,9 +195,12 @@ class LayerNormLSTM(LSTM):
         gates = normalize(factors["kernel"](drop(state.hidden)), 4) * factors["gain"]  # [... 4H]
         gates = gates + normalize(projected, 4) * factors["input_gain"] + factors["bias"]
         input, forget, candidate, output = jnp.split(gates, 4, axis=-1)  # [... H]
-        memory = jax.nn.sigmoid(forget) * state.memory + jax.nn.sigmoid(input) * jnp.tanh(candidate)
+        input, forget, output = jax.nn.sigmoid(input), jax.nn.sigmoid(forget), jax.nn.sigmoid(output)
+        candidate = jnp.tanh(candidate)
+        memory = forget * state.memory + input * candidate
         shown = normalize(memory, 1) * factors["memory_gain"] + factors["memory_bias"]
-        return LSTMState(jax.nn.sigmoid(output) * jnp.tanh(shown), memory)
+        tap("gates", input=input, forget=forget, candidate=candidate, output=output, shown=shown)
+        return LSTMState(output * jnp.tanh(shown), memory)
 
 
 class ResetBeforeGRU(GRU):
@@ -220,8 +226,9 @@ class ResetBeforeGRU(GRU):
         hidden = drop(state.hidden)
         reset, update, candidate = jnp.split(projected, 3, axis=-1)  # [... H]
         reset_h, update_h = jnp.split(factors["gates"](hidden), 2, axis=-1)
-        update = jax.nn.sigmoid(update + update_h)
-        candidate = jnp.tanh(candidate + factors["candidate"](jax.nn.sigmoid(reset + reset_h) * hidden))
+        reset, update = jax.nn.sigmoid(reset + reset_h), jax.nn.sigmoid(update + update_h)
+        candidate = jnp.tanh(candidate + factors["candidate"](reset * hidden))
+        tap("gates", reset=reset, update=update, candidate=candidate)
         return GRUState((1.0 - update) * candidate + update * state.hidden)
 
 
