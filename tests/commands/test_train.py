@@ -236,10 +236,12 @@ def test_sigterm_saves_the_step_it_came_in(uninterrupted, data, run, nmt):
     ids=["update", "validation", "saving", "publishing"],
 )
 def test_a_signal_is_obeyed_wherever_it_comes(place, name, number, code, saved, uninterrupted, data, run, nmt):
-    whole = getattr(place, name)
+    whole, raised = getattr(place, name), []
 
     def interrupted(*arguments: Any) -> Any:
-        signal.raise_signal(number)
+        if not raised:  # a second one would abort
+            raised.append(number)
+            signal.raise_signal(number)
         return whole(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -434,7 +436,7 @@ def test_the_time_of_all_sittings_is_counted_to_the_last_validation(data, run, n
 
 
 def test_training_stops_after_so_many_minutes(data, run, nmt):
-    code, _, err = nmt("train", data, run, *OPTIONS, "--max-minutes", 1e-9)
+    code, _, err = nmt("train", data, run, *OPTIONS, "--max-minutes", 0.0001)
     assert code == 0
-    assert "(train.max_minutes = 1e-09" in err
-    assert load_model(run / "last").card["step"] == 1
+    assert "(train.max_minutes = 0.0001" in err
+    assert load_model(run / "last").card["step"] < 30

@@ -27,6 +27,14 @@ KINDS = {
         "cell": "gru", "attention": "additive", "input_feeding": False, "encoder_layers": 2, "decoder_layers": 2,
     },
     "none": {"cell": "lstm", "attention": "none", "input_feeding": False, "bidirectional": False, "bridge": "last"},
+    "local-p": {"cell": "lstm_layer_norm", "attention": "general", "attention_span": "local-p", "bridge": "dense"},
+    "multi-head": {
+        "cell": "lstm_peephole", "attention": "multi_head", "attention_heads": 2, "decoder": "gnmt",
+        "encoder_layers": 3, "bidirectional_layers": 1, "decoder_layers": 2, "residual_from": 2, "input_feeding": False,
+    },
+    "bahdanau": {"cell": "gru_reset_before", "attention": "additive", "decoder": "bahdanau", "input_feeding": False},
+    "conditional": {"cell": "gru", "attention": "dot", "decoder": "conditional", "input_feeding": False},
+    "cho": {"cell": "gru", "attention": "none", "decoder": "cho", "bidirectional": False, "input_feeding": False},
 }  # fmt: skip
 
 
