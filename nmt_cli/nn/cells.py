@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from nmt_cli.nn.dropout import Drop, identity
 from nmt_cli.nn.initializers import orthogonal, uniform
 from nmt_cli.nn.recurrence import Factor
+from nmt_cli.nn.taps import tap
 
 
 class LSTMState(NamedTuple):
@@ -69,8 +70,12 @@ class LSTM(nn.Module):
         """One time step: projected [... 4H], state of [... H] -> the new state. `drop` drops recurrent units."""
         gates = projected + factors["kernel"](drop(state.hidden))  # [... 4H]
         input, forget, candidate, output = jnp.split(gates, 4, axis=-1)  # [... H]
-        memory = jax.nn.sigmoid(forget) * state.memory + jax.nn.sigmoid(input) * jnp.tanh(candidate)
-        return LSTMState(jax.nn.sigmoid(output) * jnp.tanh(memory), memory)
+        input, forget, output = jax.nn.sigmoid(input), jax.nn.sigmoid(forget), jax.nn.sigmoid(output)
+        candidate = jnp.tanh(candidate)
+        memory = forget * state.memory + input * candidate
+        hidden = output * jnp.tanh(memory)
+        tap("cell", input=input, forget=forget, candidate=candidate, output=output, memory=memory, hidden=hidden)
+        return LSTMState(hidden, memory)
 
     @staticmethod
     def state(hidden: jax.Array) -> LSTMState:
@@ -114,9 +119,11 @@ class GRU(nn.Module):
         """One time step: projected [... 3H], state of [... H] -> the new state. `drop` drops recurrent units."""
         reset, update, candidate = jnp.split(projected, 3, axis=-1)  # [... H]
         reset_h, update_h, candidate_h = jnp.split(factors["kernel"](drop(state.hidden)), 3, axis=-1)
-        update = jax.nn.sigmoid(update + update_h)
-        candidate = jnp.tanh(candidate + jax.nn.sigmoid(reset + reset_h) * (candidate_h + factors["candidate_bias"]))
-        return GRUState((1.0 - update) * candidate + update * state.hidden)
+        reset, update = jax.nn.sigmoid(reset + reset_h), jax.nn.sigmoid(update + update_h)
+        candidate = jnp.tanh(candidate + reset * (candidate_h + factors["candidate_bias"]))
+        hidden = (1.0 - update) * candidate + update * state.hidden
+        tap("cell", reset=reset, update=update, candidate=candidate, hidden=hidden)
+        return GRUState(hidden)
 
     @staticmethod
     def state(hidden: jax.Array) -> GRUState:

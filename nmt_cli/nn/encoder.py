@@ -13,6 +13,7 @@ from nmt_cli.config import Model
 from nmt_cli.nn.cells import CELLS
 from nmt_cli.nn.dropout import drop, keep_mask, split
 from nmt_cli.nn.recurrence import scan
+from nmt_cli.nn.taps import tap
 
 
 class Encoder(nn.Module):
@@ -63,6 +64,7 @@ def run(
 
     Where the mask is False the state stays as it is and the output is zero.
     """
+    tap("run", inputs=inputs, reverse=reverse)
     batch = inputs.shape[1]
     projected = cell.project(cell.input_factors(), inputs)  # [S B G], ahead of the loop
     state = cell.state(jnp.zeros((batch, cell.units), projected.dtype))

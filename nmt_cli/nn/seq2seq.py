@@ -16,6 +16,7 @@ from nmt_cli.nn.encoder import Encoder
 from nmt_cli.nn.initializers import embedding
 from nmt_cli.nn.loss import Loss, cross_entropy
 from nmt_cli.nn.recurrence import Factor
+from nmt_cli.nn.taps import tap
 from nmt_cli.nn.types import DecoderState, Memory
 
 if TYPE_CHECKING:
@@ -60,9 +61,12 @@ class Seq2Seq(nn.Module):
 
         Returns the new state, log_probs [B K V] float32, and attention weights [B K S] float32 (zeros without).
         """
-        state, output = self.decoder.step(memory, state, self.target_embedding[tokens])
+        embedded = self.target_embedding[tokens]
+        state, output = self.decoder.step(memory, state, embedded)
         weights = output.weights if output.weights is not None else jnp.zeros((*tokens.shape, memory.mask.shape[1]))
-        return state, jax.nn.log_softmax(self.logits(output.attentional)), weights
+        logits = self.logits(output.attentional)
+        tap("output", embedded=embedded, attentional=output.attentional, logits=logits)
+        return state, jax.nn.log_softmax(logits), weights
 
     def loss(self, batch: Batch, smoothing: float = 0.0, rng: jax.Array | None = None) -> Loss:
         """Sums of the losses of a batch, teacher-forced. With a key, dropout is on."""
