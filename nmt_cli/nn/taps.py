@@ -1,7 +1,7 @@
 """Names for what passes through the model, for whoever wants to look at it.
 
-A function of the model says `tap("cell", forget=forget, hidden=hidden)`; inside `with listen() as heard:` such calls are
-kept in the order in which they come. Outside, and while a function is being compiled, a tap is nothing at all.
+A function of the model says `tap("cell", forget=forget, hidden=hidden)`; inside `with listen() as heard:` such calls
+are kept in the order in which they come. Outside, and while a function is being compiled, a tap is nothing at all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page: one HTML file made of a trace, a template, a style sheet, scripts and a table of texts for each language."""
+"""The page: one HTML file of a trace, a template, a style sheet, scripts and a table of texts for each language."""
 
 from __future__ import annotations
 

@@ -21,8 +21,9 @@ from nmt_cli.data.vocabulary import SPACE_MARK
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.search import length_penalty
 from nmt_cli.nn.taps import Tap, listen
+from nmt_cli.run.translation import CUT
 from nmt_cli.run.translator import Request, Translator
-from nmt_cli.visualize.search_tree import grow_tree
+from nmt_cli.visualize.search_tree import grow_tree, ids_before
 from nmt_cli.visualize.trace import Choice, Decoder, Encoder, Forced, Run, Token, Values, Variant, Walk
 
 TOP = 8  # alternatives kept for each step
@@ -51,7 +52,7 @@ def record(
         memory, state = apply(translator, jnp.array([ids]), jnp.ones((1, len(ids)), bool), method="encode")
     trees = [grow_tree(translator, memory, state, len(ids), request.search, beam) for beam in (request.search.beam, 1)]
     found = trees[0].finished[0]
-    chosen = found_ids(trees[0].nodes, found.node) if target is None else encode(translator.target_tokenizer, target)
+    chosen = ids_before(trees[0].nodes, found.node) if target is None else encode(translator.target_tokenizer, target)
     decoder = decode(translator, memory, state, [*chosen, EOS])
     forced = weigh(decoder, request.search.length_penalty)
     return Walk(
@@ -60,7 +61,7 @@ def record(
         text=found.text if target is None else clean_output(translator.target_tokenizer.decode(chosen)),
         score=found.score if target is None else forced,
         forced=target is not None,
-        flags=list(flags(translator, text, sentences[0].was_cut)),
+        flags=[CUT] * sentences[0].was_cut,
         source=tokens(translator.source_tokenizer, ids),
         target=tokens(translator.target_tokenizer, [*chosen, EOS]),
         encoder=encoder_of(heard, memory),
@@ -75,11 +76,6 @@ def record(
 def apply(translator: Translator, *arguments: Any, method: str) -> Any:
     """A method of the model."""
     return translator.seq2seq.apply({"params": translator.parameters}, *arguments, method=method)
-
-
-def flags(translator: Translator, text: str, was_cut: bool) -> Sequence[str]:
-    """What the translator flags, and pieces that it does not know."""
-    return ["cut"] * was_cut
 
 
 def encode(tokenizer: Tokenizer, text: str) -> list[int]:
@@ -100,7 +96,7 @@ def tokens(tokenizer: Tokenizer, ids: Sequence[int]) -> list[Token]:
 
 
 def encoder_of(heard: list[Tap], memory: Any) -> Encoder:
-    """What was heard of the encoder: every direction of every layer announces itself and then says each of its steps."""
+    """What was heard of the encoder: each direction of each layer announces itself and then says each of its steps."""
     runs: list[Run] = []
     layers = {False: 0, True: 0}
     starts = [place for place, tap in enumerate(heard) if tap.kind == "run"]
@@ -167,16 +163,6 @@ def choice(tokenizer: Tokenizer, logits: np.ndarray, log_probs: np.ndarray, chos
         chosen=ids.index(chosen),
         rank=int(np.flatnonzero(order == chosen)[0]) + 1,
     )
-
-
-def found_ids(nodes: Sequence[Any], end: int) -> list[int]:
-    """The ids of a finished hypothesis, without EOS."""
-    ids: list[int] = []
-    place = nodes[end].parent
-    while place >= 0:
-        ids.append(nodes[place].id)
-        place = nodes[place].parent
-    return ids[::-1]
 
 
 def chosen_log_probs(decoder: Decoder) -> list[float]:

@@ -82,19 +82,22 @@ def with_fates(nodes: Sequence[Node]) -> list[Node]:
     """Live nodes that nothing follows were pruned."""
     parents = {node.parent for node in nodes}
     pruned = partial(dataclasses.replace, fate="pruned")
-    return [
-        pruned(node) if node.fate == "live" and place not in parents else node for place, node in enumerate(nodes)
-    ]
+    return [pruned(node) if node.fate == "live" and place not in parents else node for place, node in enumerate(nodes)]
 
 
 def finish(translator: Translator, nodes: Sequence[Node], end: int, score: float, alpha: float) -> Finished:
     """One hypothesis of the pool."""
+    text = clean_output(translator.target_tokenizer.decode(ids_before(nodes, end)))
+    length = nodes[end].step + 1
+    penalty = float(length_penalty(jnp.array(length), alpha))
+    return Finished(text, end, nodes[end].total, length, penalty, score)
+
+
+def ids_before(nodes: Sequence[Node], end: int) -> list[int]:
+    """The ids on the way to a node, without its own."""
     ids: list[int] = []
     place = nodes[end].parent
     while place >= 0:
         ids.append(nodes[place].id)
         place = nodes[place].parent
-    text = clean_output(translator.target_tokenizer.decode(ids[::-1]))
-    length = nodes[end].step + 1
-    penalty = float(length_penalty(jnp.array(length), alpha))
-    return Finished(text, end, nodes[end].total, length, penalty, score)
+    return ids[::-1]

@@ -7,7 +7,7 @@ const GATES = new Set(["input", "forget", "output", "reset", "update"]);
 const RULES = [
   { needs: ["input", "forget", "candidate", "output", "memory"], write: (v, before) => [
     ["memory", `${v("forget")} × ${before("memory")} + ${v("input")} × ${v("candidate")}`],
-    ["hidden", `${v("output")} × tanh(${v("memory")})`]] },
+    ["hidden", `${v("output")} × tanh(${v("memory").replace(/[()]/g, "")})`]] },
   { needs: ["reset", "update", "candidate"], write: (v, before) => [
     ["hidden", `(1 − ${v("update")}) × ${v("candidate")} + ${v("update")} × ${before("hidden")}`]] },
 ];

@@ -19,17 +19,23 @@ function matrixPicture(weights, sourceLabels, targetLabels, size) {
       return cell;
     }),
     size < 30 ? "" : weights[row].map((weight, column) => weight < 0.1 ? "" : svg("text", { class: `value ${weight > 0.35 ? "on" : ""}`,
-      x: left + (column + 0.5) * size, y: top + (row + 0.5) * size }, decimal(weight, 2).slice(1)))));
+      x: left + (column + 0.5) * size, y: top + (row + 0.5) * size }, shortWeight(weight)))));
   const best = weights.map((row) => bestIndex(Array.from(row)));
-  const points = best.map((column, row) => `${left + (column + 0.5) * size},${top + (row + 0.5) * size}`).join(" ");
+  const points = best.map((column, row) => `${left + (column + 0.5) * size},${top + (row + 0.5) * size}`);
+  const course = svg("polyline", { class: "course", points: points.join(" ") });
   return {
     rows,
+    /** Draws the line through the first rows only. */
+    drawCourse: (count) => put(course, "points", points.slice(0, count).join(" ")),
     node: svg("svg", { class: "matrix", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": say("matrix_title") },
       svg("rect", { class: "ground", x: left, y: top, width: size * sourceLabels.length, height: size * targetLabels.length }),
       sourceLabels.map((label, column) => svg("text", { class: "label source", transform: `translate(${left + (column + 0.6) * size} ${top - 8}) rotate(-48)` }, label)),
-      rows, svg("polyline", { class: "course", points })),
+      rows, course),
   };
 }
+
+/** A weight in three characters: .73, or 1.0. */
+const shortWeight = (weight) => (weight >= 0.995 ? "1.0" : decimal(weight, 2).slice(1));
 
 /** The size of a cell, in pixels, that lets so many columns fit. */
 const cellSize = (columns, width = 620) => clamp(width / columns, 15, 46);
@@ -64,6 +70,7 @@ function alignmentMatrix({ walk, clock }) {
       putStyle(row, "opacity", share.toFixed(2));
       mark(row, "active", index === current && !isAtEnd);
     });
+    picture.drawCourse(isAtEnd ? picture.rows.length : current + 1);
   }
   build();
   return { id, node, draw };
