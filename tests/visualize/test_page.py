@@ -106,7 +106,9 @@ def wide_walk(walk, units: int, length: int):
         if isinstance(value, np.ndarray):
             return rng.normal(size=(*((length,) * (value.ndim - 1)), units)).astype(np.float32)
         if dataclasses.is_dataclass(value):
-            return dataclasses.replace(value, **{f.name: widen(getattr(value, f.name)) for f in dataclasses.fields(value)})
+            return dataclasses.replace(
+                value, **{f.name: widen(getattr(value, f.name)) for f in dataclasses.fields(value)}
+            )
         if isinstance(value, dict):
             return {name: widen(item) for name, item in value.items()}
         return [widen(item) for item in value] if isinstance(value, list) else value
@@ -129,6 +131,8 @@ def test_the_json_trace_has_every_number_in_full(general):
     trace = json.loads(as_json(general.trace))
     assert trace["version"] == 1
     walk = trace["walks"][0]
-    np.testing.assert_array_equal(np.array(walk["encoder"]["annotations"], np.float32), general.walk.encoder.annotations)
+    np.testing.assert_array_equal(
+        np.array(walk["encoder"]["annotations"], np.float32), general.walk.encoder.annotations
+    )
     weights = np.array(walk["decoder"]["attentions"][0]["weights"], np.float32)
     np.testing.assert_array_equal(weights, general.walk.decoder.attentions[0]["weights"])

@@ -70,6 +70,12 @@ class Clock {
     this.tell();
   }
 
+  /** To where the slider was moved. */
+  scrub(index) {
+    this.isPlaying = false;
+    this.seek(index);
+  }
+
   step(distance) {
     this.pause();
     this.seek(this.index + distance);
@@ -138,7 +144,7 @@ function buildTransport(clock) {
   const play = button("play", "play", "▶", () => clock.toggle());
   const slider = element("input", {
     id: "slider", type: "range", min: 0, max: clock.moments.length - 1, step: 1, "aria-label": say("position"),
-    oninput: () => { clock.pause(); clock.seek(Number(slider.value)); },
+    oninput: () => clock.scrub(Number(slider.value)),
   });
   const speed = element("select", { id: "speed", "aria-label": say("speed"), onchange: () => (clock.speed = Number(speed.value)) },
     [0.5, 1, 2, 4].map((rate) => element("option", { value: rate, selected: rate === clock.speed }, `${rate}×`)));
