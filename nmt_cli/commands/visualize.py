@@ -121,13 +121,23 @@ def trace_of(
 ) -> Trace:
     """Every sentence through every model."""
     facts, walks = {}, []
-    for path in models:
+    for path, name in zip(models, names_of(models), strict=True):
         translator = Translator.load(path, device)
         request = translator.request(beam, 1, length_penalty, 8, with_weights=False)
-        facts[str(path)] = dataclasses.asdict(translator.seq2seq.config)
+        facts[name] = dataclasses.asdict(translator.seq2seq.config)
         for place, sentence in enumerate(sentences):
             forced = target[place] if target else None
             expected = reference[place] if reference else None
-            walks.append(record(translator, sentence, str(path), request, forced, expected))
+            walks.append(record(translator, sentence, name, request, forced, expected))
             say(f"{sentence} → {walks[-1].text}")
     return Trace(facts, walks)
+
+
+def names_of(models: Sequence[Path]) -> list[str]:
+    """The last part of each path, or as much of it as tells them apart."""
+    paths = [path.resolve() for path in models]
+    for parts in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-parts:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return names

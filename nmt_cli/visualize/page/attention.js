@@ -5,7 +5,7 @@ function attentionStep({ walk, clock, ranges, model }) {
   const hasAttention = walk.decoder.attentions.length > 0;
   const key = `energy_${model.attention}`;
   const { id, node, stage } = frame("attention", 6, clock, { phase: "decode" }, hasAttention ? "attention_text" : "attention_text_none",
-    { energy: say(isKnown(key) ? key : "energy_other") });
+    { energy: say(isKnown(key) ? key : "energy_other") }, hasAttention ? "attention_title" : "attention_title_none");
   const heads = walk.decoder.attentions;
   let head = 0, unit = 0, drawn = null;
   const tabs = heads.length < 2 ? [] : heads.map((_, index) =>
@@ -18,7 +18,10 @@ function attentionStep({ walk, clock, ranges, model }) {
   const top = element("div", { class: "choices", id: "choices" });
   const normalised = element("p", { class: "sum", id: "softmax-sum" });
   const heading = element("p", { class: "path", dir: "auto" });
-  const combine = element("div", { class: "stage-part" }, hasAttention ? element("p", { class: "operation" }, say("operation_combine")) : "", attentional.node);
+  const pair = [vectorRow("query", "decoder", ranges.state), vectorRow("context", "context", ranges.encoder)];
+  const combine = element("div", { class: "stage-part" },
+    element("div", { class: "cell-row" }, element("span", { class: "name" }, say("concatenated")), element("div", { class: "pair" }, pair.map(({ node }) => node))),
+    element("p", { class: "operation" }, say("operation_combine")), attentional.node);
   const output = element("div", { class: "stage-part" }, element("p", { class: "operation" }, say("operation_output")), top, normalised);
   stage.append(
     heading, element("div", { class: "tabs" }, tabs), query.node,
@@ -49,7 +52,7 @@ function attentionStep({ walk, clock, ranges, model }) {
       const annotation = strip(walk.encoder.annotations[index], { kind: "context", range: ranges.encoder, name: say("annotation_of", { token: shownPiece(token.piece) }) });
       const weighted = element("span", { class: "weighted" });
       weighted.style.backgroundImage = annotation.style.backgroundImage;
-      const node = element("tr", {}, element("th", { scope: "row" }, chip(walk.source, index, "source")), element("td", {}, annotation),
+      const node = element("tr", {}, element("th", { scope: "row", class: "token" }, chip(walk.source, index, "source")), element("td", {}, annotation),
         element("td", { class: "number" }, cells.energy, cells.energyText), element("td", { class: "number" }, cells.weight, cells.weightText),
         element("td", {}, weighted));
       return { ...cells, node, weighted };
@@ -86,7 +89,7 @@ function attentionStep({ walk, clock, ranges, model }) {
     const bracket = (text) => (text.startsWith("−") ? `(${text})` : text);
     const terms = order.slice(0, 3).map(({ weight, index }) => `${decimal(weight)} × ${bracket(decimal(value(index)))}`);
     const rest = sum(order.slice(3).map(({ weight, index }) => weight * value(index)));
-    const more = order.length > 3 ? ` + ${say("the_rest", { count: order.length - 3, value: decimal(rest) })}` : "";
+    const more = order.length > 3 ? ` + (${say("the_rest", { count: order.length - 3, value: decimal(rest) })})` : "";
     added.replaceChildren(`${say("unit_of_context", { unit: unit * contexts[t].every })} = ${terms.join(" + ")}${more} = `, element("b", {}, decimal(contexts[t][unit])));
   }
 
@@ -113,6 +116,8 @@ function attentionStep({ walk, clock, ranges, model }) {
     tabs.forEach((tab, index) => put(tab, "aria-pressed", index === head));
     if (hasAttention) {
       context.put(heads[head].context[t]);
+      pair[0].put(walk.decoder.layers.at(-1).hidden[t]);
+      pair[1].put(heads[head].context[t]);
       attentional.put(walk.decoder.attentional[t]);
       unit = strongest(heads[head].context[t]);
       writeTable(t);

@@ -1,14 +1,14 @@
 "use strict";
 // Figure 9. The search tree: what was taken, what was dropped, what finished, and why the winner won.
 
-const COLUMN = 92, ROW = 34;
+const COLUMN = 98, ROW = 42, HALF = 38;
 
 function beamSearch({ walk, clock }) {
   const { id, node, stage } = frame("beam", 9, clock, { phase: "decode" }, "beam_text", { beam: walk.search.beam });
   const holder = element("div", { class: "wide", tabindex: 0, role: "region", "aria-label": say("search_tree") });
   const trees = [walk.search, walk.greedy];
   const tabs = trees.map((tree, index) => element("button", { type: "button", onclick: () => show(index) }, tree.beam === 1 ? say("greedy") : say("beam_of", { beam: tree.beam })));
-  let shown = 0, columns = [];
+  let shown = 0, columns = [], followed = -1;
   const table = element("div", { class: "finished" });
   stage.append(element("div", { class: "tabs" }, walk.search.beam === 1 ? tabs[1] : tabs), holder, table);
 
@@ -28,7 +28,8 @@ function beamSearch({ walk, clock }) {
     const isAtEnd = now.index === clock.moments.length - 1 && now.progress > 0.99;
     columns.forEach((column, step) => putStyle(column, "opacity", step <= reach || isAtEnd ? 1 : 0.13));
     mark(table, "waiting", !isAtEnd);
-    if (reach > 0 && columns[reach]) follow(holder, { offsetLeft: reach * COLUMN, offsetWidth: COLUMN });
+    if (reach !== followed && columns[reach]) follow(holder, { offsetLeft: reach * COLUMN, offsetWidth: COLUMN });
+    followed = reach;
   }
   show(0);
   return { id, node, draw };
@@ -51,17 +52,17 @@ function treePicture(tree) {
   tree.nodes.forEach((each, place) => {
     const [[fromX, fromY], [toX, toY]] = [spot(each.parent), spot(place)];
     const isBest = best.has(place);
-    const middle = (fromX + toX) / 2;
-    columns[each.step].append(svg("path", { class: `edge ${each.fate} ${isBest ? "best" : ""}`, d: `M${fromX + 30} ${fromY}C${middle} ${fromY} ${middle} ${toY} ${toX - 38} ${toY}` }));
+    const middle = (fromX + toX) / 2; // where edges bend
+    columns[each.step].append(svg("path", { class: `edge ${each.fate} ${isBest ? "best" : ""}`, d: `M${fromX + HALF} ${fromY}C${middle} ${fromY} ${middle} ${toY} ${toX - HALF} ${toY}` }));
     const label = shownPiece(each.piece);
     columns[each.step].append(svg("g", { class: `node ${each.fate} ${isBest ? "best" : ""}`, transform: `translate(${toX} ${toY})` },
-      svg("rect", { x: -38, y: -13, width: 76, height: 26, rx: 7 }),
-      svg("text", { y: -2 }, Array.from(label).length > 10 ? `${Array.from(label).slice(0, 9).join("")}…` : label), svg("text", { class: "total", y: 9 }, decimal(each.total, 2)),
+      svg("rect", { x: -HALF, y: -16, width: 2 * HALF, height: 32, rx: 8 }),
+      svg("text", { y: -4 }, Array.from(label).length > 10 ? `${Array.from(label).slice(0, 9).join("")}…` : label), svg("text", { class: "total", y: 9.5 }, decimal(each.total, 2)),
       svg("title", {}, say("node", { piece: label, fate: say(`fate_${each.fate}`), log_prob: decimal(each.log_prob), total: decimal(each.total) }))));
   });
   const [width, height] = [x(length - 1) + 60, y(tree.beam - 1) + 30];
   return { columns, node: svg("svg", { class: "tree", width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": say("search_tree") },
-    svg("text", { class: "root", x: 40, y: y(0) }, "⟨start⟩"), columns) };
+    svg("text", { class: "root", x: 46, y: y(0) }, "⟨start⟩"), columns) };
 }
 
 /** Finished hypotheses as a table; the reference, where there is one, for comparison. */

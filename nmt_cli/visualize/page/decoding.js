@@ -21,6 +21,7 @@ function decoding({ walk, clock, ranges }) {
   const wide = element("div", { class: "wide" }, inner);
   const summary = element("p", { class: "visually-hidden", "aria-live": "polite" });
   stage.append(wide, summary);
+  mark(node, "dense", isDense(walk));
   const paths = Array.from({ length: hasAttention ? walk.source.length : 1 }, () => lines.appendChild(svg("path", { class: "line" })));
   const old = Array.from({ length: paths.length }, () => lines.appendChild(svg("path", { class: "line old" })));
   let spots = null, drawn = -2;
@@ -30,18 +31,19 @@ function decoding({ walk, clock, ranges }) {
     const box = inner.getBoundingClientRect();
     const x = (node) => node.getBoundingClientRect().left + node.getBoundingClientRect().width / 2 - box.left;
     const height = lines.clientHeight;
-    spots = { source: (hasAttention ? source : [context]).map(x), steps: steps.map(x), height };
+    spots = { source: (hasAttention ? source : [context]).map(x), steps: steps.map(x), first: x(first), height };
     drawn = -2;
   }
   new ResizeObserver(() => { spots = null; if (clock.walk === walk) draw(clock.now); }).observe(inner);
 
-  const weightsOf = (t) => (t < 0 ? [] : hasAttention ? meanOverHeads(walk, t) : [1]);
+  const weightsOf = (t) => (!hasAttention ? [1] : t < 0 ? [] : meanOverHeads(walk, t));
 
   function place(list, t) {
     const weights = weightsOf(t);
     list.forEach((path, index) => {
-      if (t < 0) return put(path, "d", "");
-      const [from, to, half] = [spots.source[index], spots.steps[t], spots.height / 2];
+      if (t < 0 && hasAttention) return put(path, "d", "");
+      // Without attention the source is heard of once: in the first state.
+      const [from, to, half] = [spots.source[index], hasAttention ? spots.steps[t] : spots.first, spots.height / 2];
       put(path, "d", `M${to} ${spots.height}C${to} ${half} ${from} ${half} ${from} 0`);
       putStyle(path, "--weight", weights[index].toFixed(3));
     });
@@ -51,16 +53,19 @@ function decoding({ walk, clock, ranges }) {
     if (!spots) measure();
     if (drawn !== now.t) {
       place(paths, now.t);
-      place(old, now.t - 1);
+      if (hasAttention) place(old, now.t - 1);
       const weights = weightsOf(now.t);
       source.forEach((node, index) => putStyle(node, "--weight", hasAttention && now.t >= 0 ? weights[index].toFixed(3) : 0));
       drawn = now.t;
       const current = now.t >= 0 ? steps[now.t] : first;
       follow(wide, current);
-      if (now.t >= 0) putText(summary, say("reads_most", { target: shownPiece(walk.target[now.t].piece),
-        source: hasAttention ? shownPiece(walk.source[bestIndex(Array.from(weights))].piece) : say("context"), share: hasAttention ? percent(Math.max(...weights)) : "" }));
+      if (now.t >= 0 && hasAttention) {
+        const best = bestIndex(weights);
+        const values = { target: shownPiece(walk.target[now.t].piece), source: shownPiece(walk.source[best].piece), share: percent(weights[best]) };
+        putText(summary, say("reads_most", values));
+      }
     }
-    const growth = now.t < 0 ? 0 : hasAttention ? clock.partOf(now, "weights") : clock.partOf(now, "recur");
+    const growth = hasAttention ? (now.t < 0 ? 0 : clock.partOf(now, "weights")) : now.phase === "hand" ? now.progress : now.t < 0 ? 0 : 1;
     putStyle(lines, "--growth", growth.toFixed(2));
     putStyle(lines, "--fading", now.t < 0 ? 0 : clamp(1 - clock.partOf(now, "recur")).toFixed(2));
     mark(first, "waiting", now.phase !== "hand" && now.t < 0);

@@ -22,12 +22,15 @@ function encoderRun({ walk, clock, ranges }) {
   });
   const wide = element("div", { class: "wide columns encoder-columns" }, rowNames(), columns.map(({ column }) => column));
   const options = [false, true].map((all) => handover(all));
+  mark(node, "dense", isDense(walk));
   stage.append(wide, element("div", { class: "handovers" }, options));
 
   function rowNames() {
-    return element("div", { class: "row-names", "aria-hidden": "true" }, element("span", { class: "chip" }, " "), element("span", { class: "of-8" }, say("embedding")),
-      runs.map((run) => element("span", { class: "of-12" }, say(run.reverse ? "backward_states" : "forward_states"))),
-      element("span", { class: "of-24" }, say("annotations")));
+    const name = (key, vector, most) => element("span", { style: { "--cells": sampledUnits(vector.length, most).length } }, say(key));
+    return element("div", { class: "row-names", "aria-hidden": "true" }, element("span", { class: "chip" }, " "),
+      name("embedding", walk.encoder.embedded[0], 8),
+      runs.map((run) => name(run.reverse ? "backward_states" : "forward_states", run.cell.hidden[0], 12)),
+      name(goesBack ? "annotations_both" : "annotations_one", walk.encoder.annotations[0], 24));
   }
 
   function handover(all) {
@@ -52,7 +55,7 @@ function encoderRun({ walk, clock, ranges }) {
         mark(node, "fresh", shares[run] > 0 && shares[run] < 1);
       });
       putStyle(input, "opacity", shares.some((value) => value > 0) ? 1 : 0.15);
-      putStyle(annotation, "opacity", Math.min(...shares) >= 1 - 1 + DONE ? 1 : 0);
+      putStyle(annotation, "opacity", Math.min(...shares) >= DONE ? 1 : 0);
     });
     if (now.phase === "encode") follow(wide, columns[now.step].column);
     options.forEach((node) => mark(node, "waiting", now.phase !== "hand" && now.t < 0));

@@ -35,8 +35,8 @@ function wordsOf(tokens) {
   return words;
 }
 
-/** A figure's frame: heading, explanation and stage. `start` finds the moment at which it has something to show. */
-function frame(id, number, clock, start, explanation = `${id}_text`, values = {}) {
+/** A figure's frame: heading, explanation and stage. `start` finds the moment at which it begins to move. */
+function frame(id, number, clock, start, explanation = `${id}_text`, values = {}, title = `${id}_title`) {
   const stage = element("div", { class: "stage" });
   const show = element("button", { type: "button", class: "show", onclick: () => {
     clock.seek(Math.max(0, clock.find(start)), 0);
@@ -44,11 +44,14 @@ function frame(id, number, clock, start, explanation = `${id}_text`, values = {}
   } }, say("show_this"));
   const node = element("section", { class: "figure", id, "aria-labelledby": `${id}-title` },
     element("div", { class: "words" },
-      element("h2", { id: `${id}-title` }, element("span", { class: "number" }, String(number)), say(`${id}_title`)),
-      paragraphs(explanation, values), show),
+      element("h2", { id: `${id}-title` }, element("span", { class: "number" }, String(number)), say(title)),
+      paragraphs(explanation, values), clock.find(start) < 0 ? null : show),
     stage);
   return { id, node, stage };
 }
+
+/** Whether a sentence is so long that words have to stand upright and figures need the page's whole width. */
+const isDense = (walk) => Math.max(walk.source.length, walk.target.length) > 18;
 
 /** Scrolls a wide stage so that a node in it can be seen, and nothing else. */
 function follow(scroller, node) {
