@@ -51,6 +51,13 @@ function recurrentCell({ walk, clock, ranges, model }) {
     return { before, after: at(step), input: place.inputs?.[step] ?? (place.layer === 0 ? walk.decoder.embedded[step] : walk.decoder.layers[place.layer - 1].hidden[step]) };
   }
 
+  /** With input feeding: the attentional vector of the step before, zeros at first. */
+  function attentionalBefore(step) {
+    if (step > 0) return walk.decoder.attentional[step - 1];
+    const zero = new Float32Array(walk.decoder.attentional[0].length);
+    return Object.assign(zero, { every: walk.decoder.attentional[0].every });
+  }
+
   function row(name, vector, kind, range, className = "") {
     const shown = strip(vector, { kind, range, name: say(`value_${name}`), focusable: true });
     shown.addEventListener("pointermove", (event) => pick(event, shown));
@@ -92,9 +99,11 @@ function recurrentCell({ walk, clock, ranges, model }) {
     const token = now.t >= 0 ? walk.decoder.fed[at] : walk.source[at];
     caption.replaceChildren(nameOf(place), " · ", element("bdi", { class: `chip ${now.t >= 0 ? "target" : "source"}` }, shownPiece(token.piece)));
     const state = place.side;
+    const fed = state === "decoder" && place.layer === 0 && model.input_feeding ? attentionalBefore(at) : null;
     const inner = Object.keys(after).filter((name) => name !== "hidden" && name !== "memory");
     rows.replaceChildren(
       row("x", input, place.layer === 0 ? "embedding" : state, place.layer === 0 ? ranges.embedding : ranges.state, "first"),
+      fed ? row("fed_back", fed, "context", ranges.attentional, "first") : "",
       row("hidden_before", before.hidden, state, ranges.state, "first"),
       before.memory ? row("memory_before", before.memory, state, ranges.memory, "first") : "",
       ...inner.map((name) => row(name, after[name], "gate", GATES.has(name) ? [0, 1] : ranges.state, "gate")),
