@@ -17,7 +17,6 @@ import jax.numpy as jnp
 from nmt_cli.nn.initializers import uniform
 from nmt_cli.nn.products import batched
 from nmt_cli.nn.recurrence import Factor
-from nmt_cli.nn.taps import tap
 from nmt_cli.nn.types import Memory
 
 
@@ -91,9 +90,7 @@ def attend(energies: jax.Array, values: Factor, mask: jax.Array) -> tuple[jax.Ar
     mask = mask[:, None]  # [B 1 S]
     weights = jax.nn.softmax(jnp.where(mask, energies, jnp.finfo(energies.dtype).min), axis=-1)
     weights = jnp.where(mask, weights, 0.0)  # [B Q S]
-    context = values(weights)
-    tap("attention", energies=energies, weights=weights, context=context)
-    return weights, context
+    return weights, values(weights)
 
 
 def value_factor(memory: Memory, dtype: Any) -> Factor:

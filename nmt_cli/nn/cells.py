@@ -73,9 +73,8 @@ class LSTM(nn.Module):
         input, forget, output = jax.nn.sigmoid(input), jax.nn.sigmoid(forget), jax.nn.sigmoid(output)
         candidate = jnp.tanh(candidate)
         memory = forget * state.memory + input * candidate
-        hidden = output * jnp.tanh(memory)
-        tap("cell", input=input, forget=forget, candidate=candidate, output=output, memory=memory, hidden=hidden)
-        return LSTMState(hidden, memory)
+        tap("gates", input=input, forget=forget, candidate=candidate, output=output)
+        return LSTMState(output * jnp.tanh(memory), memory)
 
     @staticmethod
     def state(hidden: jax.Array) -> LSTMState:
@@ -121,9 +120,8 @@ class GRU(nn.Module):
         reset_h, update_h, candidate_h = jnp.split(factors["kernel"](drop(state.hidden)), 3, axis=-1)
         reset, update = jax.nn.sigmoid(reset + reset_h), jax.nn.sigmoid(update + update_h)
         candidate = jnp.tanh(candidate + reset * (candidate_h + factors["candidate_bias"]))
-        hidden = (1.0 - update) * candidate + update * state.hidden
-        tap("cell", reset=reset, update=update, candidate=candidate, hidden=hidden)
-        return GRUState(hidden)
+        tap("gates", reset=reset, update=update, candidate=candidate)
+        return GRUState((1.0 - update) * candidate + update * state.hidden)
 
     @staticmethod
     def state(hidden: jax.Array) -> GRUState:

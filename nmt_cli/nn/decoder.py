@@ -16,6 +16,7 @@ from nmt_cli.nn.dropout import drop, keep_mask, split
 from nmt_cli.nn.encoder import is_residual
 from nmt_cli.nn.initializers import uniform
 from nmt_cli.nn.recurrence import Factor, scan
+from nmt_cli.nn.taps import tap
 from nmt_cli.nn.types import DecoderOutput, DecoderState, Memory
 
 
@@ -169,6 +170,7 @@ def recur(
             projected,
             lambda hidden, keep=keep: drop(hidden, keep, config.state_dropout),
         )
+        tap("state", **new._asdict())
         cells.append(new)
         below = new.hidden + below if below is not None and is_residual(config, layer) else new.hidden
     assert below is not None
@@ -181,6 +183,7 @@ def read(config: Model, factors: dict[str, Any], hidden: jax.Array, drops: dict[
         return DecoderOutput(drop(hidden, drops.get("attentional"), config.dropout), None)
     energies = ATTENTIONS[config.attention].energies(factors["attention"], hidden)  # [B Q S]
     weights, context = attend(energies, factors["values"], factors["mask"])  # [B Q S], [B Q D]
+    tap("attention", query=hidden, energies=energies, weights=weights, context=context)
     attentional = jnp.tanh(factors["kernel"](jnp.concatenate([hidden, context], axis=-1)))  # [B Q H]
     return DecoderOutput(drop(attentional, drops.get("attentional"), config.dropout), weights)
 

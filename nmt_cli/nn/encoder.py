@@ -80,6 +80,7 @@ def masked_step(
     projected, mask = x[0], x[1][:, None]
     new = step(factors, state, projected, lambda hidden: drop(hidden, keep, state_dropout))
     new = jax.tree.map(lambda new, old: jnp.where(mask, new, old), new, state)
+    tap("state", **new._asdict())
     return new, jnp.where(mask, new.hidden, 0.0)
 
 

@@ -1,6 +1,6 @@
 """Names for what passes through the model, for whoever wants to look at it.
 
-A function of the model says `tap("cell", forget=forget, hidden=hidden)`; inside `with listen() as heard:` such calls
+A function of the model says `tap("gates", reset=reset, update=update)`; inside `with listen() as heard:` such calls
 are kept in the order in which they come. Outside, and while a function is being compiled, a tap is nothing at all.
 """
 
@@ -15,7 +15,7 @@ import jax
 
 
 class Tap(NamedTuple):
-    """One thing heard: what it is of ("run", "cell", "attention", ...), and its values by name."""
+    """One thing heard: what it is of ("run", "gates", "state", "attention", "output"), and its values by name."""
 
     kind: str
     values: dict[str, Any]

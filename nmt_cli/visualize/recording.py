@@ -102,7 +102,7 @@ def encoder_of(heard: list[Tap], memory: Any) -> Encoder:
     starts = [place for place, tap in enumerate(heard) if tap.kind == "run"]
     for start, end in zip(starts, [*starts[1:], len(heard)], strict=True):
         reverse = bool(heard[start].values["reverse"])
-        steps = [tap.values for tap in heard[start + 1 : end] if tap.kind == "cell"]
+        steps = cell_steps(heard[start + 1 : end])
         cell = stack([{name: value[0] for name, value in step.items()} for step in steps[:: -1 if reverse else 1]])
         runs.append(Run(layers[reverse], reverse, np.asarray(heard[start].values["inputs"][:, 0], np.float32), cell))
         layers[reverse] += 1
@@ -111,15 +111,15 @@ def encoder_of(heard: list[Tap], memory: Any) -> Encoder:
 
 def decode(translator: Translator, memory: Any, state: Any, target: Sequence[int]) -> Decoder:
     """Every step of a translation whose tokens are known."""
-    initial = [named(cell) for cell in state.cells]
+    initial = [single(cell._asdict()) for cell in state.cells]
     fed = [BOS, *target[:-1]]
     layers, attentions, outputs, choices = [], [], [], []
     for token, chosen in zip(fed, target, strict=True):
         with jax.disable_jit(), listen() as heard:
             state, log_probs, _ = apply(translator, memory, state, jnp.array([[token]]), method="step")
-        layers.append([single(tap) for tap in heard if tap.kind == "cell"])
-        attentions.append([single(tap) for tap in heard if tap.kind == "attention"])
-        outputs.append(next(single(tap) for tap in heard if tap.kind == "output"))
+        layers.append([single(values) for values in cell_steps(heard)])
+        attentions.append([single(tap.values) for tap in heard if tap.kind == "attention"])
+        outputs.append(next(single(tap.values) for tap in heard if tap.kind == "output"))
         choices.append(choice(translator.target_tokenizer, outputs[-1]["logits"], np.asarray(log_probs[0, 0]), chosen))
     output = stack([{name: step[name] for name in ("embedded", "attentional")} for step in outputs])
     return Decoder(
@@ -133,14 +133,21 @@ def decode(translator: Translator, memory: Any, state: Any, target: Sequence[int
     )
 
 
-def single(tap: Tap) -> Values:
+def cell_steps(heard: Sequence[Tap]) -> list[dict[str, Any]]:
+    """Each step of a cell: its new state, and before it the gates, where the cell tells them."""
+    steps, gates = [], {}
+    for tap in heard:
+        if tap.kind == "gates":
+            gates = tap.values
+        elif tap.kind == "state":
+            steps.append({**gates, **tap.values})
+            gates = {}
+    return steps
+
+
+def single(values: dict[str, Any]) -> Values:
     """What was said of one sentence and one hypothesis, without their axes."""
-    return {name: np.asarray(value[0, 0], np.float32) for name, value in tap.values.items()}
-
-
-def named(state: Any) -> Values:
-    """A cell state by name, of one sentence and one hypothesis."""
-    return {name: np.asarray(value[0, 0], np.float32) for name, value in state._asdict().items()}
+    return {name: np.asarray(value[0, 0], np.float32) for name, value in values.items()}
 
 
 def stack(steps: list[Values]) -> Values:

@@ -75,7 +75,7 @@ class Decoder:
     fed: list[Token]  # T: what each step reads
     embedded: Array  # [T E]
     layers: list[Values]  # gates and states of [T H]
-    attentions: list[Values]  # energies and weights [T S] and context [T D]; empty without attention
+    attentions: list[Values]  # query [T H], energies and weights [T S], context [T D]; empty without attention
     attentional: Array  # [T A]: what the output layer reads
     choices: list[Choice]  # T
 

@@ -10,7 +10,7 @@ function attentionStep({ walk, clock, ranges, model }) {
   let head = 0, unit = 0, drawn = null;
   const tabs = heads.length < 2 ? [] : heads.map((_, index) =>
     element("button", { type: "button", onclick: () => { head = index; drawn = null; draw(clock.now); } }, say("head", { head: index + 1 })));
-  const query = vectorRow("query", "decoder", ranges.state);
+  const query = vectorRow("query", "decoder", ranges.written);
   const table = hasAttention ? energyTable() : null;
   const context = vectorRow("context", "context", ranges.encoder);
   const attentional = vectorRow("attentional", "decoder", ranges.attentional);
@@ -18,7 +18,7 @@ function attentionStep({ walk, clock, ranges, model }) {
   const top = element("div", { class: "choices", id: "choices" });
   const normalised = element("p", { class: "sum", id: "softmax-sum" });
   const heading = element("p", { class: "path", dir: "auto" });
-  const pair = [vectorRow("query", "decoder", ranges.state), vectorRow("context", "context", ranges.encoder)];
+  const pair = [vectorRow("query", "decoder", ranges.written), vectorRow("context", "context", ranges.encoder)];
   const combine = element("div", { class: "stage-part" },
     element("div", { class: "cell-row" }, element("span", { class: "name" }, say("concatenated")), element("div", { class: "pair" }, pair.map(({ node }) => node))),
     element("p", { class: "operation" }, say("operation_combine")), attentional.node);
@@ -112,7 +112,7 @@ function attentionStep({ walk, clock, ranges, model }) {
 
   function write(t) {
     heading.replaceChildren(say("step_makes", { step: t + 1 }), " ", chip(walk.target, t, "target"));
-    query.put(walk.decoder.layers.at(-1).hidden[t]);
+    query.put(hasAttention ? heads[head].query[t] : walk.decoder.layers.at(-1).hidden[t]);
     tabs.forEach((tab, index) => put(tab, "aria-pressed", index === head));
     if (hasAttention) {
       context.put(heads[head].context[t]);

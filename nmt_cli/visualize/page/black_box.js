@@ -8,7 +8,7 @@ function blackBox({ walk, clock, ranges }) {
   const hasAttention = walk.decoder.attentions.length > 0;
   const handed = hasAttention ? walk.encoder.annotations : [walk.decoder.initial.at(-1).hidden];
   const context = handed.map((vector) =>
-    strip(vector, { kind: "context", range: ranges.encoder, name: say(hasAttention ? "annotation" : "context"), upright: true }));
+    strip(vector, { kind: "context", range: hasAttention ? ranges.encoder : ranges.initial, name: say(hasAttention ? "annotation" : "context"), upright: true }));
   const encoder = element("div", { class: "room encoder" }, say("encoder"));
   const decoder = element("div", { class: "room decoder" }, say("decoder"));
   const handover = element("div", { class: "room context" },

@@ -100,15 +100,16 @@ function recurrentCell({ walk, clock, ranges, model }) {
     caption.replaceChildren(nameOf(place), " · ", element("bdi", { class: `chip ${now.t >= 0 ? "target" : "source"}` }, shownPiece(token.piece)));
     const state = place.side;
     const fed = state === "decoder" && place.layer === 0 && model.input_feeding ? attentionalBefore(at) : null;
+    const stateRange = state === "encoder" ? ranges.read : ranges.written;
     const inner = Object.keys(after).filter((name) => name !== "hidden" && name !== "memory");
     rows.replaceChildren(
-      row("x", input, place.layer === 0 ? "embedding" : state, place.layer === 0 ? ranges.embedding : ranges.state, "first"),
+      row("x", input, place.layer === 0 ? "embedding" : state, place.layer === 0 ? ranges.embedding : stateRange, "first"),
       fed ? row("fed_back", fed, "context", ranges.attentional, "first") : "",
-      row("hidden_before", before.hidden, state, ranges.state, "first"),
+      row("hidden_before", before.hidden, state, stateRange, "first"),
       before.memory ? row("memory_before", before.memory, state, ranges.memory, "first") : "",
-      ...inner.map((name) => row(name, after[name], "gate", GATES.has(name) ? [0, 1] : ranges.state, "gate")),
+      ...inner.map((name) => row(name, after[name], "gate", GATES.has(name) ? [0, 1] : [-1, 1], "gate")),
       after.memory ? row("memory", after.memory, state, ranges.memory, "last") : "",
-      row("hidden", after.hidden, state, ranges.state, "last"));
+      row("hidden", after.hidden, state, stateRange, "last"));
     unit = strongest(after.hidden);
     writeRule();
   }

@@ -7,12 +7,12 @@ function decoding({ walk, clock, ranges }) {
   const source = walk.source.map((_, index) => element("div", { class: "column" }, chip(walk.source, index, "source"),
     hasAttention ? strip(walk.encoder.annotations[index], { kind: "context", range: ranges.encoder, upright: true, most: 8,
       name: say("annotation_of", { token: shownPiece(walk.source[index].piece) }) }) : ""));
-  const context = strip(walk.decoder.initial.at(-1).hidden, { kind: "context", range: ranges.state, upright: true, most: 8, name: say("first_state") });
+  const context = strip(walk.decoder.initial.at(-1).hidden, { kind: "context", range: ranges.initial, upright: true, most: 8, name: say("first_state") });
   const steps = walk.target.map((_, index) => element("div", { class: "column", onclick: () => clock.seek(clock.find({ phase: "decode", step: index, part: "choose" })) },
-    strip(walk.decoder.layers.at(-1).hidden[index], { kind: "decoder", range: ranges.state, upright: true, most: 8, name: say("decoder_state", { step: index + 1 }) }),
+    strip(walk.decoder.layers.at(-1).hidden[index], { kind: "decoder", range: ranges.written, upright: true, most: 8, name: say("decoder_state", { step: index + 1 }) }),
     chip(walk.target, index, "target"), element("span", { class: "share" }, percent(Math.exp(walk.decoder.choices[index].log_probs[walk.decoder.choices[index].chosen])))));
   const first = element("div", { class: "column first-state" },
-    strip(walk.decoder.initial.at(-1).hidden, { kind: "context", range: ranges.state, upright: true, most: 8, name: say("first_state") }),
+    strip(walk.decoder.initial.at(-1).hidden, { kind: "context", range: ranges.initial, upright: true, most: 8, name: say("first_state") }),
     chip(walk.decoder.fed, 0, "target"));
   const upper = element("div", { class: "columns upper" }, source, hasAttention ? "" : element("div", { class: "column lone" }, context));
   const lower = element("div", { class: "columns lower" }, first, steps);

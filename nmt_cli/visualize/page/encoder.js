@@ -11,7 +11,7 @@ function encoderRun({ walk, clock, ranges }) {
   const columns = walk.source.map((token, index) => {
     const name = shownPiece(token.piece);
     const states = runs.map((run) => strip(run.cell.hidden[index], {
-      kind: "encoder", range: ranges.state, upright: true, most: 12,
+      kind: "encoder", range: ranges.read, upright: true, most: 12,
       name: say("state_of", { token: name, direction: say(run.reverse ? "backward" : "forward") }) }));
     const annotation = strip(walk.encoder.annotations[index], {
       kind: "context", range: ranges.encoder, upright: true, most: 24, name: say("annotation_of", { token: name }) });
@@ -39,7 +39,7 @@ function encoderRun({ walk, clock, ranges }) {
     return element("div", { class: `handover ${isOurs ? "ours" : ""}` },
       element("h3", {}, say(all ? "hand_all" : "hand_last"), isOurs ? element("em", {}, say("your_model")) : ""),
       element("div", { class: "strips" }, vectors.map((vector, index) => strip(vector, {
-        kind: "context", range: ranges.encoder, upright: true, most: 12,
+        kind: "context", range: all ? ranges.encoder : ranges.initial, upright: true, most: 12,
         name: all ? say("annotation_of", { token: shownPiece(walk.source[index].piece) }) : say("first_state") }))));
   }
 

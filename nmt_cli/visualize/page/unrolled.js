@@ -9,7 +9,7 @@ function unrolled({ walk, clock, ranges }) {
   const box = (side, out, state, label, input, name, context) => element("div", { class: `time-step ${side}` },
     element("div", { class: "out" }, out), element("span", { class: "up", "aria-hidden": "true" }, "↑"),
     element("div", { class: "unit-box" }, element("i", {}, label),
-      strip(state, { kind: side, range: ranges.state, name, most: 12 }),
+      strip(state, { kind: side, range: side === "encoder" ? ranges.read : ranges.written, name, most: 12 }),
       context ? strip(context, { kind: "context", range: ranges.encoder, name: say("value_context"), most: 12 }) : ""),
     element("span", { class: "up", "aria-hidden": "true" }, "↑"), element("div", { class: "in" }, input));
   const encoded = walk.source.map((token, index) => box("encoder", "", forward.cell.hidden[index], `h${index + 1}`,
@@ -17,7 +17,7 @@ function unrolled({ walk, clock, ranges }) {
   const decoded = walk.target.map((token, index) => box("decoder", chip(walk.target, index, "target"), hidden[index], `s${index + 1}`,
     chip(walk.decoder.fed, index, "target"), say("decoder_state", { step: index + 1 }), contexts?.[index]));
   const handed = element("div", { class: "time-step context" }, element("div", { class: "unit-box" }, element("i", {}, say("context")),
-    strip(walk.decoder.initial.at(-1).hidden, { kind: "context", range: ranges.state, name: say("first_state"), most: 12 })));
+    strip(walk.decoder.initial.at(-1).hidden, { kind: "context", range: ranges.initial, name: say("first_state"), most: 12 })));
   const wide = element("div", { class: "wide time-steps" }, encoded, handed, decoded);
   stage.append(wide);
 

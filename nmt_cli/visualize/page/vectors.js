@@ -40,11 +40,11 @@ function sampledUnits(length, most = UNITS_IN_A_STRIP) {
   return Array.from({ length: most }, (_, index) => Math.floor((index * length) / most));
 }
 
-/** From the lowest to the highest value that a kind of vector takes. */
+/** The range that colours span: symmetric around zero, wide enough for all but the last hundredth of the values. */
 function rangeOf(vectors) {
-  let most = 1e-6;
-  for (const vector of vectors) for (const value of vector) most = Math.max(most, Math.abs(value));
-  return [-most, most];
+  const sizes = Float32Array.from(vectors.flatMap((vector) => Array.from(vector, Math.abs))).sort();
+  const most = sizes.length ? sizes[Math.floor(0.99 * (sizes.length - 1))] : 1;
+  return [-(most || 1), most || 1];
 }
 
 /** Dark for the low end of the range, bright for the high end. */

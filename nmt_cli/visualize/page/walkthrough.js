@@ -9,10 +9,13 @@ let figures = [], refreshTransport = () => {}, chosen = 0;
 
 /** What each kind of vector reaches, over the whole sentence, so that colours mean the same everywhere. */
 function rangesOf(walk) {
-  const cells = [...walk.encoder.runs.map(({ cell }) => cell), ...walk.decoder.layers];
+  const read = walk.encoder.runs.map(({ cell }) => cell);
+  const cells = [...read, ...walk.decoder.layers];
   return {
     embedding: rangeOf([...walk.encoder.embedded, ...walk.decoder.embedded]),
-    state: rangeOf(cells.flatMap(({ hidden }) => hidden)),
+    read: rangeOf(read.flatMap(({ hidden }) => hidden)),
+    written: rangeOf(walk.decoder.layers.flatMap(({ hidden }) => hidden)),
+    initial: rangeOf([walk.decoder.initial.at(-1).hidden]),
     memory: rangeOf(cells.flatMap(({ memory }) => memory ?? [])),
     encoder: rangeOf(walk.encoder.annotations),
     attentional: rangeOf(walk.decoder.attentional),

@@ -28,7 +28,7 @@ function whatIf({ walk, walks, clock }) {
       element("p", { class: "sentence", dir: "auto" }, own.map((word, index) => element("span", { class: kept.has(index) ? "" : "changed" }, `${word} `))),
       element("p", { class: "muted" }, `${say("column_score")} ${decimal(score)}`));
   }
-  if (buttons.length) show(walk.variants[0]);
+  if (buttons.length) show(walk.variants.find(({ text }) => text !== walk.text) ?? walk.variants[0]);
   return { id, node, draw() {} };
 }
 
