@@ -217,7 +217,7 @@ def visualize(
     device: arguments.DeviceOption = arguments.Device.AUTO,
     quiet: arguments.QuietOption = False,
 ) -> None:
-    """See how the model translates: an animated page of its own numbers.
+    """Look inside a translation, step by step.
 
     Every vector, gate, attention weight and hypothesis on the way from the source to the translation, in one file
     that opens offline in any browser.

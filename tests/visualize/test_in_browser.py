@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from browser import Browser, find_browser
-from conftest import KINDS, make_recording
+from recordings import KINDS, make_recording
 
 from nmt_cli.visualize.page import build_page
 from nmt_cli.visualize.trace import Trace
