@@ -184,6 +184,7 @@ def read(config: Model, factors: dict[str, Any], hidden: jax.Array, drops: dict[
     energies = ATTENTIONS[config.attention].energies(factors["attention"], hidden)  # [B Q S]
     weights, context = attend(energies, factors["values"], factors["mask"])  # [B Q S], [B Q D]
     tap("attention", query=hidden, energies=energies, weights=weights, context=context)
+    tap("combine", hidden=hidden, context=context)
     attentional = jnp.tanh(factors["kernel"](jnp.concatenate([hidden, context], axis=-1)))  # [B Q H]
     return DecoderOutput(drop(attentional, drops.get("attentional"), config.dropout), weights)
 

@@ -31,7 +31,7 @@ def write_heatmap(walk: Walk, path: Path) -> None:
 
 def mean_weights(walk: Walk) -> np.ndarray:
     """[T S]: the weights, averaged over heads where there are several."""
-    weights: np.ndarray = np.mean([attention["weights"] for attention in walk.decoder.attentions], axis=0)
+    weights: np.ndarray = np.mean([attention.weights for attention in walk.decoder.attentions], axis=0)
     return weights
 
 

@@ -24,7 +24,7 @@ from nmt_cli.nn.taps import Tap, listen
 from nmt_cli.run.translation import CUT
 from nmt_cli.run.translator import Request, Translator
 from nmt_cli.visualize.search_tree import grow_tree, ids_before
-from nmt_cli.visualize.trace import Choice, Decoder, Encoder, Forced, Run, Token, Values, Variant, Walk
+from nmt_cli.visualize.trace import Attention, Choice, Decoder, Encoder, Forced, Run, Token, Values, Variant, Walk
 
 TOP = 8  # alternatives kept for each step
 MOST_VARIANTS = 24
@@ -113,29 +113,55 @@ def decode(translator: Translator, memory: Any, state: Any, target: Sequence[int
     """Every step of a translation whose tokens are known."""
     initial = [single(cell._asdict()) for cell in state.cells]
     fed = [BOS, *target[:-1]]
-    layers, attentions, outputs, choices = [], [], [], []
+    layers, said, choices = [], [], []
     for token, chosen in zip(fed, target, strict=True):
         with jax.disable_jit(), listen() as heard:
             state, log_probs, _ = apply(translator, memory, state, jnp.array([[token]]), method="step")
-        layers.append([single(values) for values in cell_steps(heard)])
-        attentions.append([single(tap.values) for tap in heard if tap.kind == "attention"])
-        outputs.append(next(single(tap.values) for tap in heard if tap.kind == "output"))
-        choices.append(choice(translator.target_tokenizer, outputs[-1]["logits"], np.asarray(log_probs[0, 0]), chosen))
-    output = stack([{name: step[name] for name in ("embedded", "attentional")} for step in outputs])
+        layers.append(states_of(state, heard))
+        said.append({tap.kind: single(tap.values) for tap in heard if tap.kind in ("attention", "combine", "output")})
+        logits = said[-1]["output"]["logits"]
+        choices.append(choice(translator.target_tokenizer, logits, np.asarray(log_probs[0, 0]), chosen))
+    output = stack([{name: step["output"][name] for name in ("embedded", "attentional")} for step in said])
     return Decoder(
         initial=initial,
         fed=tokens(translator.target_tokenizer, fed),
         embedded=output["embedded"],
         layers=[stack(list(steps)) for steps in zip(*layers, strict=True)],
-        attentions=[stack(list(steps)) for steps in zip(*attentions, strict=True)],
+        attentions=attentions_of([step["attention"] for step in said if "attention" in step], memory),
+        combined=stack([step["combine"] for step in said if "combine" in step]),
         attentional=output["attentional"],
         choices=choices,
     )
 
 
+def states_of(state: Any, heard: Sequence[Tap]) -> list[Values]:
+    """The state of each layer after a step, and its gates where the cell that made it tells them."""
+    steps = [single(values) for values in cell_steps(heard)]
+    states = [single(cell._asdict()) for cell in state.cells]
+    made = [next((step for step in steps if np.array_equal(step["hidden"], own["hidden"])), {}) for own in states]
+    return [{**step, **own} for step, own in zip(made, states, strict=True)]
+
+
+def attentions_of(steps: Sequence[Values], memory: Any) -> list[Attention]:
+    """Energies and weights of a step are [S], or [N S] of N heads; each head has its share of values and context."""
+    if not steps:
+        return []
+    said = stack(list(steps))
+    if said["weights"].ndim == 2:
+        return [Attention(said["query"], said["energies"], said["weights"], said["context"], None)]
+    heads = said["weights"].shape[1]
+    contexts = np.split(said["context"], heads, axis=-1)
+    values = np.split(np.asarray(memory.values[0], np.float32), heads, axis=-1)
+    return [
+        Attention(said["query"], said["energies"][:, n], said["weights"][:, n], contexts[n], values[n])
+        for n in range(heads)
+    ]
+
+
 def cell_steps(heard: Sequence[Tap]) -> list[dict[str, Any]]:
     """Each step of a cell: its new state, and before it the gates, where the cell tells them."""
-    steps, gates = [], {}
+    steps: list[dict[str, Any]] = []
+    gates: dict[str, Any] = {}
     for tap in heard:
         if tap.kind == "gates":
             gates = tap.values
@@ -151,8 +177,9 @@ def single(values: dict[str, Any]) -> Values:
 
 
 def stack(steps: list[Values]) -> Values:
-    """Values of each step -> values over time."""
-    return {name: np.stack([np.asarray(step[name], np.float32) for step in steps]) for name in steps[0]}
+    """Values of each step -> values over time; nothing of nothing."""
+    names = steps[0] if steps else {}
+    return {name: np.stack([np.asarray(step[name], np.float32) for step in steps]) for name in names}
 
 
 def choice(tokenizer: Tokenizer, logits: np.ndarray, log_probs: np.ndarray, chosen: int) -> Choice:

@@ -52,6 +52,17 @@ class Encoder:
 
 
 @dataclass(frozen=True)
+class Attention:
+    """One look at the source in each step; of several heads, one of them: context = weights x values."""
+
+    query: Array  # [T H]
+    energies: Array  # [T S]
+    weights: Array  # [T S]
+    context: Array  # [T D], or a head's share of D
+    values: Array | None  # [S D]: what the weights are multiplied with; None where these are the annotations
+
+
+@dataclass(frozen=True)
 class Choice:
     """The likeliest tokens of one step, best first: log_probs = logits - normalizer (log of the sum of all exp).
 
@@ -75,7 +86,10 @@ class Decoder:
     fed: list[Token]  # T: what each step reads
     embedded: Array  # [T E]
     layers: list[Values]  # gates and states of [T H]
-    attentions: list[Values]  # query [T H], energies and weights [T S], context [T D]; empty without attention
+    attentions: list[Attention]  # one, or one a head; empty without attention
+    combined: (
+        Values  # by name, what the attentional vector is made of, [T ...] each; empty where it is the hidden state
+    )
     attentional: Array  # [T A]: what the output layer reads
     choices: list[Choice]  # T
 

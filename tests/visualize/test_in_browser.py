@@ -134,8 +134,8 @@ def test_energies_and_weights_on_the_screen_are_the_traces(page):
     for step in (0, 1):
         go_to(page, step, "weights")
         shown = texts(page, "#attention tbody td.number output")
-        assert [number(text) for text in shown[0::2]] == pytest.approx(attention["energies"][step].tolist(), abs=0.0051)
-        assert [number(text) for text in shown[1::2]] == pytest.approx(attention["weights"][step].tolist(), abs=0.00051)
+        assert [number(text) for text in shown[0::2]] == pytest.approx(attention.energies[step].tolist(), abs=0.0051)
+        assert [number(text) for text in shown[1::2]] == pytest.approx(attention.weights[step].tolist(), abs=0.00051)
         assert texts(page, "#weights-sum") == ["sum 1.000"]
 
 
@@ -171,7 +171,7 @@ def test_the_matrix_shows_the_weights(page):
     page.press("End")
     titles = texts(page, "#matrix .row rect title")
     weights = [number(title.rsplit(": ", 1)[1]) for title in titles]
-    assert weights == pytest.approx(walk.decoder.attentions[0]["weights"].ravel().tolist(), abs=0.00051)
+    assert weights == pytest.approx(walk.decoder.attentions[0].weights.ravel().tolist(), abs=0.00051)
 
 
 def test_the_search_tree_has_every_node_and_the_finished_hypotheses(page):

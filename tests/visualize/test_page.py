@@ -135,4 +135,4 @@ def test_the_json_trace_has_every_number_in_full(general):
         np.array(walk["encoder"]["annotations"], np.float32), general.walk.encoder.annotations
     )
     weights = np.array(walk["decoder"]["attentions"][0]["weights"], np.float32)
-    np.testing.assert_array_equal(weights, general.walk.decoder.attentions[0]["weights"])
+    np.testing.assert_array_equal(weights, general.walk.decoder.attentions[0].weights)

@@ -23,7 +23,7 @@ def test_the_trace_ends_in_the_translators_output(recording):
     taken = [choice.log_probs[choice.chosen] for choice in walk.decoder.choices]
     np.testing.assert_allclose(taken, translation.log_probs, **CLOSE)
     for attention in walk.decoder.attentions:
-        np.testing.assert_allclose(attention["weights"], translation.weights, **CLOSE)
+        np.testing.assert_allclose(attention.weights, translation.weights, **CLOSE)
 
 
 def test_finished_hypotheses_are_the_translators_best(recording):
@@ -42,19 +42,19 @@ def test_the_greedy_tree_ends_in_the_translation_with_beam_1(recording):
 
 def test_weights_sum_to_one(general):
     for attention in general.walk.decoder.attentions:
-        np.testing.assert_allclose(attention["weights"].sum(axis=-1), 1.0, **CLOSE)
+        np.testing.assert_allclose(attention.weights.sum(axis=-1), 1.0, **CLOSE)
 
 
 def test_weights_are_the_softmax_of_the_energies(general):
     (attention,) = general.walk.decoder.attentions
-    exponentials = np.exp(attention["energies"] - attention["energies"].max(axis=-1, keepdims=True))
-    np.testing.assert_allclose(attention["weights"], exponentials / exponentials.sum(axis=-1, keepdims=True), **CLOSE)
+    exponentials = np.exp(attention.energies - attention.energies.max(axis=-1, keepdims=True))
+    np.testing.assert_allclose(attention.weights, exponentials / exponentials.sum(axis=-1, keepdims=True), **CLOSE)
 
 
 def test_the_context_is_the_weighted_sum_of_annotations(recording):
     for attention in recording.walk.decoder.attentions:
-        context = attention["weights"] @ recording.walk.encoder.annotations
-        np.testing.assert_allclose(attention["context"], context, **CLOSE)
+        context = attention.weights @ recording.walk.encoder.annotations
+        np.testing.assert_allclose(attention.context, context, **CLOSE)
 
 
 def test_logits_reproduce_the_probabilities(recording):

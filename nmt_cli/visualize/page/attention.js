@@ -18,15 +18,18 @@ function attentionStep({ walk, clock, ranges, model }) {
   const top = element("div", { class: "choices", id: "choices" });
   const normalised = element("p", { class: "sum", id: "softmax-sum" });
   const heading = element("p", { class: "path", dir: "auto" });
-  const pair = [vectorRow("query", "decoder", ranges.written), vectorRow("context", "context", ranges.encoder)];
+  const kinds = { hidden: ["decoder", ranges.written], context: ["context", ranges.encoder], embedded: ["embedding", ranges.embedding] };
+  const parts = Object.keys(walk.decoder.combined).map((name) => ({ name, row: vectorRow(name, ...kinds[name]) }));
+  const layer = `operation_combine_${model.decoder}`;
   const combine = element("div", { class: "stage-part" },
-    element("div", { class: "cell-row" }, element("span", { class: "name" }, say("concatenated")), element("div", { class: "pair" }, pair.map(({ node }) => node))),
-    element("p", { class: "operation" }, say("operation_combine")), attentional.node);
+    element("div", { class: "cell-row" }, element("span", { class: "name" }, `[${parts.map(({ name }) => say(`value_${name}`)).join("; ")}]`),
+      element("div", { class: "parts" }, parts.map(({ row }) => row.node))),
+    element("p", { class: "operation" }, say(isKnown(layer) ? layer : "operation_combine")), attentional.node);
   const output = element("div", { class: "stage-part" }, element("p", { class: "operation" }, say("operation_output")), top, normalised);
   stage.append(
     heading, element("div", { class: "tabs" }, tabs), query.node,
     ...(hasAttention ? [table.node, element("div", { class: "stage-part" }, context.node, added)] : []),
-    hasAttention ? combine : "", output);
+    parts.length ? combine : "", output);
 
   function vectorRow(name, kind, range) {
     const shown = { node: element("div", { class: "cell-row" }, element("span", { class: "name" }, say(`value_${name}`))) };
@@ -85,7 +88,7 @@ function attentionStep({ walk, clock, ranges, model }) {
   function writeSum(t) {
     const { weights, context: contexts } = heads[head];
     const order = Array.from(weights[t], (weight, index) => ({ weight, index })).sort((a, b) => b.weight - a.weight);
-    const value = (index) => walk.encoder.annotations[index][unit];
+    const value = (index) => (heads[head].values ?? walk.encoder.annotations)[index][unit];
     const bracket = (text) => (text.startsWith("−") ? `(${text})` : text);
     const terms = order.slice(0, 3).map(({ weight, index }) => `${decimal(weight)} × ${bracket(decimal(value(index)))}`);
     const rest = sum(order.slice(3).map(({ weight, index }) => weight * value(index)));
@@ -116,13 +119,12 @@ function attentionStep({ walk, clock, ranges, model }) {
     tabs.forEach((tab, index) => put(tab, "aria-pressed", index === head));
     if (hasAttention) {
       context.put(heads[head].context[t]);
-      pair[0].put(walk.decoder.layers.at(-1).hidden[t]);
-      pair[1].put(heads[head].context[t]);
-      attentional.put(walk.decoder.attentional[t]);
       unit = strongest(heads[head].context[t]);
       writeTable(t);
       writeSum(t);
     }
+    if (parts.length) attentional.put(walk.decoder.attentional[t]);
+    for (const { name, row } of parts) row.put(walk.decoder.combined[name][t]);
     writeChoices(t);
   }
 
@@ -144,8 +146,8 @@ function attentionStep({ walk, clock, ranges, model }) {
       });
       putStyle(table.total, "opacity", weights.toFixed(2));
       for (const node of [context.node, added]) putStyle(node, "opacity", clamp(mixed * 2 - 1).toFixed(2));
-      putStyle(combine, "opacity", part("combine").toFixed(2));
     }
+    putStyle(combine, "opacity", (hasAttention ? part("combine") : part("logits")).toFixed(2));
     putStyle(output, "opacity", clamp(part("logits") * 2).toFixed(2));
     putStyle(output, "--logits", part("logits").toFixed(2));
     putStyle(output, "--chosen", part("choose").toFixed(2));

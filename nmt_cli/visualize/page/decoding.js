@@ -24,6 +24,8 @@ function decoding({ walk, clock, ranges }) {
   mark(node, "dense", isDense(walk));
   const paths = Array.from({ length: hasAttention ? walk.source.length : 1 }, () => lines.appendChild(svg("path", { class: "line" })));
   const old = Array.from({ length: paths.length }, () => lines.appendChild(svg("path", { class: "line old" })));
+  // A context vector that every step reads (Cho et al. 2014), or one that only the first state holds.
+  const isAlwaysRead = !hasAttention && "context" in walk.decoder.combined;
   let spots = null, drawn = -2;
 
   /** Where the columns stand. Measured when the page's layout may have changed, not on every frame. */
@@ -42,8 +44,7 @@ function decoding({ walk, clock, ranges }) {
     const weights = weightsOf(t);
     list.forEach((path, index) => {
       if (t < 0 && hasAttention) return put(path, "d", "");
-      // Without attention the source is heard of once: in the first state.
-      const [from, to, half] = [spots.source[index], hasAttention ? spots.steps[t] : spots.first, spots.height / 2];
+      const [from, to, half] = [spots.source[index], t >= 0 && (hasAttention || isAlwaysRead) ? spots.steps[t] : spots.first, spots.height / 2];
       put(path, "d", `M${to} ${spots.height}C${to} ${half} ${from} ${half} ${from} 0`);
       putStyle(path, "--weight", weights[index].toFixed(3));
     });
