@@ -5,26 +5,16 @@ const GATES = new Set(["input", "forget", "output", "reset", "update"]);
 
 /** The rule by which a unit's new value comes from the gates: texts with the unit's own numbers, by kind of cell. */
 const RULES = [
-<<<<<<< HEAD
-  { needs: ["input", "forget", "candidate", "output", "memory"], write: (v, before) => [
-    ["memory", `${v("forget")} × ${before("memory")} + ${v("input")} × ${v("candidate")}`],
-    ["hidden", `${v("output")} × tanh(${v("memory").replace(/[()]/g, "")})`]] },
-=======
   { needs: ["input", "forget", "candidate", "output", "memory"], write: (v, before, names) => [
     ["memory", `${v("forget")} × ${before("memory")} + ${v("input")} × ${v("candidate")}`],
     ["hidden", `${v("output")} × tanh(${v("shown" in names ? "shown" : "memory").replace(/[()]/g, "")})`]] },
->>>>>>> visualize
   { needs: ["reset", "update", "candidate"], write: (v, before) => [
     ["hidden", `(1 − ${v("update")}) × ${v("candidate")} + ${v("update")} × ${before("hidden")}`]] },
 ];
 
 function recurrentCell({ walk, clock, ranges, model }) {
-<<<<<<< HEAD
-  const { id, node, stage } = frame("cell", 3, clock, { phase: "encode" }, `cell_text_${isKnown(`cell_text_${model.cell}`) ? model.cell : "other"}`);
-=======
   const kind = model.cell.split("_")[0]; // variants of a cell share its text
   const { id, node, stage } = frame("cell", 3, clock, { phase: "encode" }, `cell_text_${isKnown(`cell_text_${kind}`) ? kind : "other"}`);
->>>>>>> visualize
   const places = [
     ...walk.encoder.runs.map((run) => ({ ...run, side: "encoder", cells: run.cell })),
     ...walk.decoder.layers.map((cells, layer) => ({ side: "decoder", layer, cells, initial: walk.decoder.initial[layer] })),
@@ -89,11 +79,7 @@ function recurrentCell({ walk, clock, ranges, model }) {
     const bracket = (text) => (text.startsWith("−") ? `(${text})` : text);
     const v = (name) => bracket(decimal(after[name][unit]));
     const old = (name) => bracket(decimal((before[name] ?? before.hidden)[unit]));
-<<<<<<< HEAD
-    const lines = known ? known.write(v, old) : [];
-=======
     const lines = known ? known.write(v, old, after) : [];
->>>>>>> visualize
     rule.replaceChildren(
       element("p", {}, say("one_unit", { unit: unit * after.hidden.every })),
       ...lines.map(([name, right]) => element("p", { class: "sum" }, element("b", {}, say(`value_${name}`)), ` = ${right} = `, element("b", {}, decimal(after[name][unit])))));
