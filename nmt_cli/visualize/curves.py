@@ -79,7 +79,7 @@ def draw_panel(panel: Panel, top: float) -> list[str]:
         parts.append(f'<polyline points="{course}" fill="none" stroke="{colour}" stroke-width="2"/>')
         step, value = points[-1]
         parts.append(f'<circle cx="{x(step):.1f}" cy="{y(value):.1f}" r="3" fill="{colour}"/>')
-        parts.append(text(MARGIN + WIDTH, top + 22 + 15 * place, f"{name} {value:.4g}", colour, 12, "end"))
+        parts.append(text(MARGIN + WIDTH - 130 * place, top + 22, f"{name} {value:.4g}", colour, 12, "end"))
     return parts
 
 

@@ -30,7 +30,7 @@ function head(walk) {
   const model = trace.models[walk.model];
   const sample = { float32: "form_exact", int16: "form_rounded", int8: walk.form.every > 1 ? "form_sampled" : "form_coarse" }[walk.form.type];
   document.getElementById("head").replaceChildren(
-    element("div", { class: "bar" }, element("strong", {}, "nmt"), walks.length > 1 ? list : "", languages),
+    element("div", { class: "masthead" }, element("strong", {}, "nmt"), walks.length > 1 ? list : "", languages),
     element("h1", {}, element("bdi", { class: "from" }, walk.source_text), element("span", { "aria-hidden": "true" }, " → "), element("bdi", { class: "to" }, walk.text)),
     ...paragraphs("introduction"),
     element("p", { class: "facts" }, say("facts", { ...model, model: walk.model, attention: say(isKnown(`attention_${model.attention}`) ? `attention_${model.attention}` : "attention_other", model),
