@@ -18,6 +18,13 @@ class Device(StrEnum):
     TPU = "tpu"
 
 
+class Language(StrEnum):
+    """What a page is written in; the page itself can switch."""
+
+    EN = "en"
+    KO = "ko"
+
+
 class BadLines(StrEnum):
     """What happens to lines that are not UTF-8."""
 
@@ -180,6 +187,61 @@ LowercaseOption = Annotated[bool, typer.Option("--lowercase", help="Score withou
 TranslationsOutput = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Also write the translations here.")
 ]
+
+Sentences = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[TEXT]...",
+        default_factory=list,
+        show_default=False,
+        help="The sentences to translate; without any, the lines of --input or stdin.",
+    ),
+]
+SentenceFile = Annotated[
+    Path | None, typer.Option("--input", "-i", metavar="FILE", help="A file of sentences; - is stdin.")
+]
+PageOutput = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where the page goes; - is stdout. Unless asked for something else: walk.html",
+    ),
+]
+OtherModel = Annotated[
+    Path | None, typer.Option("--compare", metavar="MODEL", help="Another model to see beside the first.")
+]
+ForcedTarget = Annotated[
+    list[str],
+    typer.Option(
+        "--target",
+        metavar="TEXT",
+        default_factory=list,
+        show_default=False,
+        help="Walk through this translation instead of the model's own. Once for each sentence.",
+    ),
+]
+ReferenceText = Annotated[
+    list[str],
+    typer.Option(
+        "--reference",
+        "-r",
+        metavar="TEXT",
+        default_factory=list,
+        show_default=False,
+        help="A right translation, to see what the model thinks of it. Once for each sentence.",
+    ),
+]
+Heatmap = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the alignment as an image: .svg, or .png and .pdf.")
+]
+TrainingCurves = Annotated[
+    Path | None, typer.Option("--training", metavar="FILE", help="Write a run's learning curves as an image.")
+]
+PageLanguage = Annotated[Language, typer.Option(help="What the page is written in at first; it can switch.")]
+TraceJson = Annotated[bool, typer.Option("--json", help="Write the trace, every tensor in full, to stdout.")]
+OpenPage = Annotated[bool, typer.Option("--open", help="Show the page in the browser.")]
 
 InfoPath = Annotated[Path, typer.Argument(metavar="PATH", help="A data directory, a run or a model folder.")]
 DemoDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="Where the demo puts its files.")]

@@ -198,6 +198,40 @@ def evaluate(
 
 
 @app.command()
+def visualize(
+    model: arguments.ModelArgument,
+    text: arguments.Sentences,
+    *,
+    input: arguments.SentenceFile = None,
+    output: arguments.PageOutput = None,
+    compare: arguments.OtherModel = None,
+    target: arguments.ForcedTarget,
+    reference: arguments.ReferenceText,
+    beam: arguments.BeamOption = None,
+    length_penalty: arguments.LengthPenaltyOption = None,
+    heatmap: arguments.Heatmap = None,
+    training: arguments.TrainingCurves = None,
+    language: arguments.PageLanguage = arguments.Language.EN,
+    json: arguments.TraceJson = False,
+    open: arguments.OpenPage = False,
+    device: arguments.DeviceOption = arguments.Device.AUTO,
+    quiet: arguments.QuietOption = False,
+) -> None:
+    """Look inside a translation, step by step.
+
+    Every vector, gate, attention weight and hypothesis on the way from the source to the translation, in one file
+    that opens offline in any browser.
+
+    \b
+    Examples:
+      nmt visualize run "Je suis étudiant." -o walk.html --open
+      nmt visualize run "Je suis étudiant." --heatmap alignment.svg
+      nmt visualize run --training curves.svg
+    """
+    call("visualize", locals())
+
+
+@app.command()
 def info(path: arguments.InfoPath, *, json: arguments.JsonOption = False) -> None:
     """Say what a data directory, run or model is.
 

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from nmt_cli.combinations import refusals
 from nmt_cli.errors import UserError
 from nmt_cli.options import check_value, nearest, option
 
@@ -39,15 +40,31 @@ class Data:
 class Model:
     """The encoder-decoder and its sizes."""
 
-    cell: Literal["lstm", "gru"] = option("lstm", "the recurrent cell of encoder and decoder")
+    cell: Literal["lstm", "lstm_peephole", "lstm_layer_norm", "gru", "gru_reset_before", "gru_layer_norm"] = option(
+        "lstm", "the recurrent cell of encoder and decoder"
+    )
     embedding_size: int = option(512, "size of an embedding vector (E)", least=1)
     encoder_layers: int = option(1, "recurrent layers of the encoder", least=1, most=32)
     encoder_units: int = option(512, "size of an annotation (D); each direction has half of it", least=1)
     bidirectional: bool = option(True, "read the source in both directions")
+    bidirectional_layers: int = option(0, "how many layers do, from the first (GNMT: 1); 0 for all", least=0)
+    reverse_source: bool = option(False, "read the source from its end to its beginning (Sutskever 2014)")
+    decoder: Literal["luong", "bahdanau", "cho", "gnmt", "gnmt_v2", "conditional"] = option(
+        "luong", "when the decoder looks at the source, and what is made of it"
+    )
     decoder_layers: int = option(1, "recurrent layers of the decoder", least=1, most=32)
     decoder_units: int = option(512, "hidden units of the decoder (H)", least=1)
-    attention: Literal["none", "general", "additive"] = option("general", "how annotations are scored")
+    attention: Literal[
+        "none", "dot", "general", "concat", "location", "scaled_luong", "additive", "normed_bahdanau", "multi_head"
+    ] = option("general", "how annotations are scored")
     attention_units: int = option(512, "units of additive attention's hidden layer (A)", least=1)
+    attention_heads: int = option(4, "heads of multi_head attention (N), which is additive", least=1)
+    attention_positions: int = option(128, "source pieces that location attention sees", least=1)
+    attention_span: Literal["global", "local-m", "local-p"] = option(
+        "global", "look at the whole source, or around the time step or a predicted position (Luong 2015)"
+    )
+    attention_window: int = option(10, "pieces that local attention sees on either side", least=1)
+    coverage: bool = option(False, "additive attention knows what it has looked at (Tu et al. 2016)")
     input_feeding: bool = option(True, "feed the attentional vector into the next decoder step (Luong 2015)")
     bridge: Literal["zero", "last", "dense"] = option("dense", "how the decoder's first state is made")
     residual_from: int = option(0, "first layer (counted from 1) with a residual connection; 0 for none", least=0)
@@ -59,6 +76,9 @@ class Model:
         0.0, "probability of dropping a hidden unit for a whole sentence (Gal & Ghahramani 2016)", least=0.0, most=0.95
     )
     variational_dropout: bool = option(False, "keep one dropout mask over all time steps of a sentence")
+    initialization: Literal["glorot", "uniform", "normal"] = option("glorot", "how matrices begin")
+    initial_range: float = option(0.1, "uniform: the largest number; normal: the deviation", least=0.0)
+    forget_bias: float = option(1.0, "what the bias of an LSTM's forget gate begins with")
 
 
 @dataclass(frozen=True)
@@ -213,39 +233,10 @@ def types_of(section: str) -> dict[str, Any]:
 
 
 def check_combinations(config: Config) -> None:
-    """Refuse what cannot work together, with the fix."""
-    model, data = config.model, config.data
-    if model.bidirectional and model.encoder_units % 2:
-        raise UserError(
-            f"model.encoder_units = {model.encoder_units} cannot be halved for two directions",
-            "make it even, or set model.bidirectional = false",
-        )
-    if model.tied_embeddings == "all" and data.vocabulary != "joint":
-        raise UserError(
-            "model.tied_embeddings = 'all' shares one embedding between both languages, but their vocabularies differ",
-            "prepare with data.vocabulary = 'joint', or set model.tied_embeddings = 'target'",
-        )
-    if model.attention == "none" and model.input_feeding:
-        raise UserError(
-            "model.input_feeding = true has nothing to feed without attention",
-            "set model.input_feeding = false, or choose model.attention",
-        )
-    if model.attention == "none" and model.bridge == "zero":
-        raise UserError(
-            "without attention and with model.bridge = 'zero' nothing of the source reaches the decoder",
-            "set model.bridge = 'dense' or 'last', or choose model.attention",
-        )
-    if model.attention == "none" and model.tied_embeddings != "none" and model.embedding_size != model.decoder_units:
-        raise UserError(
-            f"without attention an output layer tied to embeddings of {model.embedding_size} "
-            f"cannot read {model.decoder_units} decoder units",
-            "make embedding_size and decoder_units equal, or set model.tied_embeddings = 'none'",
-        )
-    if model.bridge == "last" and model.encoder_units != model.decoder_units:
-        raise UserError(
-            f"model.bridge = 'last' hands {model.encoder_units} encoder units to {model.decoder_units} decoder units",
-            "make encoder_units and decoder_units equal, or set model.bridge = 'dense'",
-        )
+    """Refuse what cannot work together. Raises UserError with the fix."""
+    for refused, what, fix in refusals(config):
+        if refused:
+            raise UserError(what, fix)
 
 
 def recipe_folder() -> Path:

@@ -29,7 +29,9 @@ ROOMS = {
     "data": GROUND,
     "nn": GROUND,
     "batch": set(),
-    "config": {"errors"},
+    "config": {"combinations", "options", "errors"},
+    "combinations": set(),
+    "options": {"errors"},
     "errors": set(),
 }
 

@@ -47,7 +47,7 @@ def test_json_gives_back_the_configuration() -> None:
     [
         ("model.atention=general", "did you mean 'attention'"),
         ("modle.cell=gru", "did you mean 'model'"),
-        ("model.cell=rnn", "lstm, gru"),
+        ("model.cell=rnn", "lstm, lstm_peephole"),
         ("model.dropout=1.5", "at most 0.95"),
         ("model.encoder_layers=0", "at least 1"),
         ("model.encoder_layers=1.5", "a whole number"),
@@ -71,6 +71,17 @@ def test_a_wrong_option_is_named_with_what_is_allowed(override: str, said: str) 
         (["model.attention=none", "model.input_feeding=false", "model.bridge=zero"], "nothing of the source"),
         (["model.attention=none", "model.input_feeding=false", "model.embedding_size=8"], "tied_embeddings = 'none'"),
         (["model.bridge=last", "model.decoder_units=8"], "model.bridge = 'dense'"),
+        (["model.reverse_source=true"], "model.bidirectional = false"),
+        (["model.decoder=cho", "model.input_feeding=false"], "model.attention = 'none'"),
+        (["model.decoder=gnmt", "model.input_feeding=false", "model.attention=none"], "'luong' or 'cho'"),
+        (["model.decoder=bahdanau"], "model.input_feeding = false"),
+        (["model.decoder=gnmt_v2", "model.input_feeding=false"], "model.decoder_layers = 2"),
+        (["model.decoder=gnmt", "model.input_feeding=false", "model.embedding_size=8"], "with model.decoder = 'gnmt'"),
+        (["model.attention=dot", "model.decoder_units=8"], "model.attention = 'general'"),
+        (["model.attention=multi_head", "model.attention_heads=3"], "multiple of attention_heads"),
+        (["model.attention=multi_head", "model.attention_units=6"], "make attention_units a multiple"),
+        (["model.coverage=true"], "model.coverage = false"),
+        (["model.attention=none", "model.input_feeding=false", "model.attention_span=local-p"], "'global'"),
     ],
 )
 def test_an_impossible_combination_is_refused_with_the_fix(overrides: list[str], said: str) -> None:

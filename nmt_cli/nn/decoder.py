@@ -1,4 +1,4 @@
-"""The decoder: one step, in the order of the equations, and the teacher-forced scan of that same step."""
+"""The decoder: its parameters, its first state, one step of search, and the teacher-forced scan of that same step."""
 
 from __future__ import annotations
 
@@ -10,47 +10,42 @@ import jax
 import jax.numpy as jnp
 
 from nmt_cli.config import Model
-from nmt_cli.nn.attention import ATTENTIONS, attend, value_factor
+from nmt_cli.nn.architectures import attentional_size, emit, output_kind, read, reads_in_time, recur, step
+from nmt_cli.nn.attention import ATTENTIONS, Position, value_factor
 from nmt_cli.nn.cells import CELLS
-from nmt_cli.nn.dropout import drop, keep_mask, split
-from nmt_cli.nn.encoder import is_residual
-from nmt_cli.nn.initializers import uniform
+from nmt_cli.nn.dropout import keep_mask, split
+from nmt_cli.nn.initializers import Initial
 from nmt_cli.nn.recurrence import Factor, scan
-from nmt_cli.nn.types import DecoderOutput, DecoderState, Memory
-
-
-def attentional_size(config: Model) -> int:
-    """Size of what the output layer reads: an embedding's where the two are tied, else the decoder's."""
-    if config.attention == "none" or config.tied_embeddings == "none":
-        return config.decoder_units
-    return config.embedding_size
+from nmt_cli.nn.types import DecoderOutput, DecoderState, Memory, Reading
 
 
 class Decoder(nn.Module):
-    """Stacked cells, then attention over the annotations, then the attentional vector (Luong et al. 2015, section 3).
-
-    hidden = cells([embedding; attentional of the step before], state)
-    weights = softmax(energies(hidden, annotations)); context = weights * annotations
-    attentional = tanh(W [hidden; context])                                                    (equation 5)
-
-    Without attention the attentional vector is the hidden vector (Sutskever et al. 2014).
-    """
+    """Stacked cells that look at the annotations in the way of one of the architectures (architectures.py)."""
 
     config: Model
     dtype: Any = jnp.float32
 
     def setup(self) -> None:
-        config, dtype = self.config, self.dtype
-        units, size = config.decoder_units, attentional_size(config)
-        inputs = [config.embedding_size] + [units] * (config.decoder_layers - 1)
-        self.cells = [CELLS[config.cell](i, units, dtype) for i in inputs]
+        config, initial, units = self.config, Initial.of(self.config), self.config.decoder_units
+        cell = partial(CELLS[config.cell], units=units, dtype=self.dtype, initial=initial)
+        sizes = [config.embedding_size] + [units] * (config.decoder_layers - 1)
+        self.cells = [cell(size) for size in sizes]
         if config.attention != "none":
-            attention = ATTENTIONS[config.attention]
-            self.attention = attention(units, config.encoder_units, config.attention_units, dtype)
-            self.kernel = self.param("kernel", uniform(), (units + config.encoder_units, size))
-        if config.input_feeding:
-            gates = self.cells[0].gates * units
-            self.feed_kernel = self.param("feed_kernel", uniform(self.cells[0].gates), (size, gates))
+            self.attention = ATTENTIONS[config.attention](config, self.dtype)
+        if config.attention_span == "local-p":
+            self.position = Position(config, self.dtype)
+        if config.decoder == "conditional":
+            self.transition = cell(config.encoder_units)
+        gates, readers = self.cells[0].gates, context_readers(config)
+        if fed := fed_size(config):
+            self.feed_kernel = self.param("feed_kernel", initial.matrix(gates), (fed, gates * units))
+        if readers:
+            shape = config.encoder_units, readers * gates * units
+            self.context_kernel = self.param("context_kernel", initial.matrix(readers * gates), shape)
+        if config.decoder == "cho":
+            self.summary_kernel = self.param("summary_kernel", initial.matrix(), (config.encoder_units,) * 2)
+        if output_kind(config) != "hidden":
+            self.kernel = self.param("kernel", initial.matrix(), output_shape(config))
         if config.bridge == "dense":
             self.bridge = Bridge(config)
 
@@ -59,40 +54,87 @@ class Decoder(nn.Module):
 
         State arrays are [B 1 H]: one hypothesis for each sentence.
         """
+        config, attended, summary = self.config, self.config.attention != "none", None
+        keys = self.attention.keys(annotations) if attended else annotations[:, :, :0]
+        if config.decoder == "cho":  # context = tanh(V final), which the decoder begins with too (Cho et al. 2014, A.1)
+            summary = jnp.tanh(Factor(self.summary_kernel, dtype=self.dtype)(finals[-1].hidden))
+            finals = (*finals[:-1], finals[-1]._replace(hidden=summary))
+        state = DecoderState(
+            cells=self.first_states(finals),
+            attentional=jnp.zeros((len(mask), fed_size(config)), keys.dtype) if fed_size(config) else None,
+            time=jnp.ones((len(mask),), keys.dtype) if config.attention_span == "local-m" else None,
+            coverage=jnp.zeros(mask.shape, keys.dtype) if config.coverage else None,
+        )
+        memory = Memory(
+            keys,
+            self.attention.values(annotations) if config.attention == "multi_head" else annotations,
+            mask,
+            self.attention.fertility(annotations) if config.coverage else None,
+            None if summary is None else summary[:, None],
+        )
+        return memory, jax.tree.map(lambda x: x[:, None], state)
+
+    def first_states(self, finals: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The state of each layer before the first step, of the encoder's final states: [B D] -> [B H].
+
+        A deeper encoder hands over its upper layers; a shallower one its last to all decoder layers above.
+        """
         config = self.config
-        keys = self.attention.keys(annotations) if config.attention != "none" else annotations[:, :, :0]
-        # A deeper encoder hands over its upper layers; a shallower one its last to all decoder layers above.
         finals = finals[max(0, len(finals) - config.decoder_layers) :]
         states = [finals[min(layer, len(finals) - 1)] for layer in range(config.decoder_layers)]
         if config.bridge == "zero":
-            states = [self.cells[0].state(jnp.zeros((len(mask), config.decoder_units), keys.dtype)) for _ in states]
+            like = finals[0].hidden
+            states = [self.cells[0].state(jnp.zeros((len(like), config.decoder_units), like.dtype)) for _ in states]
         elif config.bridge == "dense":
             states = self.bridge(states)
-        feed = jnp.zeros((len(mask), attentional_size(config)), keys.dtype) if config.input_feeding else None
-        return Memory(keys, annotations, mask), jax.tree.map(lambda x: x[:, None], DecoderState(tuple(states), feed))
+        return tuple(states)
 
-    def factors(self, memory: Memory) -> dict[str, Any]:
-        """What every step reads."""
+    def cell_factors(self, memory: Memory) -> dict[str, Any]:
+        """What the cells read at every step."""
         config, dtype = self.config, self.dtype
         factors: dict[str, Any] = {
             "cells": [cell.factors() for cell in self.cells],
             "inputs": [cell.input_factors() for cell in self.cells[1:]],
         }
-        if config.attention != "none":
-            factors["attention"] = self.attention.factors(memory.keys)
-            factors["values"] = value_factor(memory, dtype)
-            factors["mask"] = memory.mask
-            factors["kernel"] = Factor(self.kernel, dtype=dtype)
-        if config.input_feeding:
+        if fed_size(config):
             factors["feed"] = Factor(self.feed_kernel, dtype=dtype)
+        if config.decoder == "cho":
+            factors["gates"] = Factor(self.context_kernel, dtype=dtype)(memory.summary)
+        elif context_readers(config):
+            factors["context"] = Factor(self.context_kernel, dtype=dtype)
+        if config.decoder == "conditional":
+            factors["transition"] = self.transition.factors()
+            factors["transition_input"] = self.transition.input_factors()
         return factors
+
+    def attention_factors(self, memory: Memory) -> dict[str, Any]:
+        """What a look at the source reads."""
+        config = self.config
+        factors: dict[str, Any] = {}
+        if config.attention != "none":
+            factors["energies"] = self.attention.factors(memory.keys)
+            factors["values"] = value_factor(config, memory.values, self.dtype)
+            factors["mask"] = memory.mask
+        if config.attention_span == "local-p":
+            factors["position"] = self.position.factors()
+        if config.coverage:
+            factors["fertility"] = memory.fertility
+        if config.decoder == "cho":
+            factors["summary"] = memory.summary
+        return factors
+
+    def output_factors(self) -> dict[str, Any]:
+        """What the attentional vector is made with."""
+        return {} if output_kind(self.config) == "hidden" else {"kernel": Factor(self.kernel, dtype=self.dtype)}
 
     def step(self, memory: Memory, state: DecoderState, embedded: jax.Array) -> tuple[DecoderState, DecoderOutput]:
         """One step of search: embedded [B K E], state arrays [B K H]."""
+        config = self.config
         projected = self.cells[0].project(self.cells[0].input_factors(), embedded)
-        state, hidden = recur(self.config, self.factors(memory), state, projected, {})
-        output = read(self.config, self.factors(memory), hidden, {})
-        return feed_back(self.config, state, output), output
+        factors = {**self.cell_factors(memory), **self.attention_factors(memory), **self.output_factors()}
+        state, reading = step(config, factors, state, projected, {})
+        attentional = emit(config, factors, reading, embedded, {})
+        return feed_back(config, state, attentional), DecoderOutput(attentional, reading.weights)
 
     def __call__(
         self, memory: Memory, state: DecoderState, embedded: jax.Array, rng: jax.Array | None = None
@@ -101,18 +143,25 @@ class Decoder(nn.Module):
         config = self.config
         inputs = {"projected": self.cells[0].project(self.cells[0].input_factors(), embedded[:, :, None])}
         in_time, constant = self.dropout_masks(embedded.shape[0], embedded.shape[1], rng)
-        constants = (self.factors(memory), constant)
+        cells, attention, output = self.cell_factors(memory), self.attention_factors(memory), self.output_factors()
         if config.input_feeding:
+            constants = ({**cells, **attention, **output}, constant)
             _, attentional = scan(partial(fed_step, config), constants, state, {**inputs, **in_time})
             return attentional[:, :, 0]
-        # Nothing is fed back: only the cells step through time, and all positions read the source at once.
-        factors = constants[0]
-        recurrent = {name: factors[name] for name in ("cells", "inputs")}
+        # Nothing made for the output is fed back, so it is made for all positions at once. The source is read within
+        # the loop only where a step depends on what the one before has read.
         output_mask = in_time.pop("attentional", None)  # [T B 1 H]
-        _, hidden = scan(partial(unfed_step, config), (recurrent, constant), state, {**inputs, **in_time})
+        inputs = {**inputs, **in_time}
+        if reads_in_time(config):
+            _, found = scan(partial(reading_step, config), ({**cells, **attention}, constant), state, inputs)
+            reading = Reading(*(jnp.swapaxes(x[:, :, 0], 0, 1) for x in found), None)  # [B T H], [B T D]
+        else:
+            _, hidden = scan(partial(cell_step, config), (cells, constant), state, inputs)
+            time = jnp.arange(1, len(embedded) + 1, dtype=hidden.dtype)[None]  # [1 T]
+            reading = read(config, attention, jnp.swapaxes(hidden[:, :, 0], 0, 1), time, None)
         drops = constant if output_mask is None else {"attentional": jnp.swapaxes(output_mask[:, :, 0], 0, 1)}
-        output = read(config, factors, jnp.swapaxes(hidden[:, :, 0], 0, 1), drops)  # [B T H]
-        return jnp.swapaxes(output.attentional, 0, 1)
+        attentional = emit(config, output, reading, jnp.swapaxes(embedded, 0, 1), drops)  # [B T H]
+        return jnp.swapaxes(attentional, 0, 1)
 
     def dropout_masks(self, length: int, batch: int, rng: jax.Array | None) -> tuple[dict[str, Any], dict[str, Any]]:
         """Masks that change with time [T B 1 ...] and masks that do not [B 1 ...]; none without a key."""
@@ -129,17 +178,47 @@ class Decoder(nn.Module):
         return ({}, {**masks, **constant}) if config.variational_dropout else (masks, constant)
 
 
+def context_readers(config: Model) -> int:
+    """How many layers' cells read the context besides the layer below."""
+    layers = config.decoder_layers
+    return {"bahdanau": 1, "cho": 1, "gnmt": layers, "gnmt_v2": layers - 1}.get(config.decoder, 0)
+
+
+def fed_size(config: Model) -> int:
+    """Size of what a step feeds into the next besides the cells' states: an attentional vector, a context, or 0."""
+    if config.decoder == "gnmt_v2":
+        return config.encoder_units
+    return attentional_size(config) if config.input_feeding else 0
+
+
+def output_shape(config: Model) -> tuple[int, int]:
+    """Of the kernel that `emit` multiplies with."""
+    seen, size = config.decoder_units + config.encoder_units, attentional_size(config)
+    if output_kind(config) == "tanh":
+        return seen, size
+    return seen + config.embedding_size, 2 * size if output_kind(config) == "maxout" else size
+
+
 def fed_step(
     config: Model, constants: Any, state: DecoderState, x: dict[str, jax.Array]
 ) -> tuple[DecoderState, jax.Array]:
-    """One teacher-forced step with input feeding."""
+    """One teacher-forced step whose attentional vector is fed back."""
     factors, drops = constants[0], {**constants[1], **x}
-    state, hidden = recur(config, factors, state, drops.pop("projected"), drops)
-    output = read(config, factors, hidden, drops)
-    return feed_back(config, state, output), output.attentional
+    state, reading = step(config, factors, state, drops.pop("projected"), drops)
+    attentional = emit(config, factors, reading, None, drops)
+    return feed_back(config, state, attentional), attentional
 
 
-def unfed_step(
+def reading_step(
+    config: Model, constants: Any, state: DecoderState, x: dict[str, jax.Array]
+) -> tuple[DecoderState, Any]:
+    """One teacher-forced step up to the hidden vector and the context."""
+    factors, drops = constants[0], {**constants[1], **x}
+    state, reading = step(config, factors, state, drops.pop("projected"), drops)
+    return state, (reading.hidden, reading.context)
+
+
+def cell_step(
     config: Model, constants: Any, state: DecoderState, x: dict[str, jax.Array]
 ) -> tuple[DecoderState, jax.Array]:
     """One teacher-forced step of the cells alone."""
@@ -147,47 +226,9 @@ def unfed_step(
     return recur(config, factors, state, drops.pop("projected"), drops)
 
 
-def recur(
-    config: Model, factors: dict[str, Any], state: DecoderState, projected: jax.Array, drops: dict[str, jax.Array]
-) -> tuple[DecoderState, jax.Array]:
-    """The stacked cells: projected [B K G] of the embedding -> the new state and the top hidden vector [B K H].
-
-    drops: masks by name ("between" layers, "state", "attentional"); absent ones drop nothing.
-    """
-    cell = CELLS[config.cell]
-    if config.input_feeding:
-        projected = projected + factors["feed"](state.attentional)
-    cells, below = [], None
-    for layer in range(config.decoder_layers):
-        if below is not None:
-            mask = drops["between"][layer - 1] if "between" in drops else None
-            projected = cell.project(factors["inputs"][layer - 1], drop(below, mask, config.dropout))
-        keep = drops["state"][layer] if "state" in drops else None
-        new = cell.step(
-            factors["cells"][layer],
-            state.cells[layer],
-            projected,
-            lambda hidden, keep=keep: drop(hidden, keep, config.state_dropout),
-        )
-        cells.append(new)
-        below = new.hidden + below if below is not None and is_residual(config, layer) else new.hidden
-    assert below is not None
-    return state._replace(cells=tuple(cells)), below
-
-
-def read(config: Model, factors: dict[str, Any], hidden: jax.Array, drops: dict[str, jax.Array]) -> DecoderOutput:
-    """One look at the source: hidden [B Q H] -> attentional [B Q H] and weights [B Q S]."""
-    if config.attention == "none":
-        return DecoderOutput(drop(hidden, drops.get("attentional"), config.dropout), None)
-    energies = ATTENTIONS[config.attention].energies(factors["attention"], hidden)  # [B Q S]
-    weights, context = attend(energies, factors["values"], factors["mask"])  # [B Q S], [B Q D]
-    attentional = jnp.tanh(factors["kernel"](jnp.concatenate([hidden, context], axis=-1)))  # [B Q H]
-    return DecoderOutput(drop(attentional, drops.get("attentional"), config.dropout), weights)
-
-
-def feed_back(config: Model, state: DecoderState, output: DecoderOutput) -> DecoderState:
+def feed_back(config: Model, state: DecoderState, attentional: jax.Array) -> DecoderState:
     """The state with the attentional vector that the next step is fed."""
-    return state._replace(attentional=output.attentional) if config.input_feeding else state
+    return state._replace(attentional=attentional) if config.input_feeding else state
 
 
 class Bridge(nn.Module):

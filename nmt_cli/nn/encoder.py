@@ -12,23 +12,30 @@ import jax.numpy as jnp
 from nmt_cli.config import Model
 from nmt_cli.nn.cells import CELLS
 from nmt_cli.nn.dropout import drop, keep_mask, split
+from nmt_cli.nn.initializers import Initial
 from nmt_cli.nn.recurrence import scan
+from nmt_cli.nn.taps import tap
 
 
 class Encoder(nn.Module):
-    """A stack of recurrent layers, each in one direction or in both (Schuster & Paliwal 1997)."""
+    """A stack of recurrent layers, each in one direction or in both (Schuster & Paliwal 1997).
+
+    Where only the first layer reads in both directions it is GNMT's encoder (Wu et al. 2016, section 3.2). Reading the
+    source reversed (Sutskever et al. 2014, section 3.3) is going from its end to its beginning: annotations stay at
+    their tokens.
+    """
 
     config: Model
     dtype: Any = jnp.float32
 
     def setup(self) -> None:
         config = self.config
-        directions = 2 if config.bidirectional else 1
-        units = config.encoder_units // directions
+        cell = partial(CELLS[config.cell], dtype=self.dtype, initial=Initial.of(config))
         sizes = [config.embedding_size] + [config.encoder_units] * (config.encoder_layers - 1)
-        cell = CELLS[config.cell]
-        self.forward = [cell(size, units, self.dtype) for size in sizes]
-        self.backward = [cell(size, units, self.dtype) for size in sizes] if config.bidirectional else []
+        both = bidirectional_layers(config)
+        units = [config.encoder_units // 2] * both + [config.encoder_units] * (config.encoder_layers - both)
+        self.forward = [cell(*each) for each in zip(sizes, units, strict=True)]
+        self.backward = [cell(*each) for each in zip(sizes[:both], units, strict=False)]
 
     def __call__(
         self, embedded: jax.Array, mask: jax.Array, rng: jax.Array | None = None
@@ -46,7 +53,14 @@ class Encoder(nn.Module):
                 inputs = drop(inputs, keep_mask(drop_rng, config.dropout, shape), config.dropout)
             cells = [self.forward[layer], *self.backward[layer : layer + 1]]
             runs = [
-                run(cell, inputs, mask, config.state_dropout, state_rng, reverse=bool(direction))
+                run(
+                    cell,
+                    inputs,
+                    mask,
+                    config.state_dropout,
+                    state_rng,
+                    reverse=bool(direction) or config.reverse_source,
+                )
                 for direction, (cell, state_rng) in enumerate(zip(cells, state_rngs[: len(cells)], strict=True))
             ]
             states, outputs = zip(*runs, strict=True)
@@ -63,6 +77,7 @@ def run(
 
     Where the mask is False the state stays as it is and the output is zero.
     """
+    tap("run", inputs=inputs, reverse=reverse)
     batch = inputs.shape[1]
     projected = cell.project(cell.input_factors(), inputs)  # [S B G], ahead of the loop
     state = cell.state(jnp.zeros((batch, cell.units), projected.dtype))
@@ -78,7 +93,15 @@ def masked_step(
     projected, mask = x[0], x[1][:, None]
     new = step(factors, state, projected, lambda hidden: drop(hidden, keep, state_dropout))
     new = jax.tree.map(lambda new, old: jnp.where(mask, new, old), new, state)
+    tap("state", **new._asdict())
     return new, jnp.where(mask, new.hidden, 0.0)
+
+
+def bidirectional_layers(config: Model) -> int:
+    """How many layers, from the first, read in both directions."""
+    if not config.bidirectional:
+        return 0
+    return min(config.bidirectional_layers or config.encoder_layers, config.encoder_layers)
 
 
 def is_residual(config: Model, layer: int) -> bool:

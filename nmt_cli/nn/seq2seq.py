@@ -10,12 +10,14 @@ import jax.numpy as jnp
 
 from nmt_cli.batch import Batch
 from nmt_cli.config import Model
-from nmt_cli.nn.decoder import Decoder, attentional_size
+from nmt_cli.nn.architectures import attentional_size
+from nmt_cli.nn.decoder import Decoder
 from nmt_cli.nn.dropout import drop, keep_mask, split
 from nmt_cli.nn.encoder import Encoder
-from nmt_cli.nn.initializers import embedding
+from nmt_cli.nn.initializers import Initial
 from nmt_cli.nn.loss import Loss, cross_entropy
 from nmt_cli.nn.recurrence import Factor
+from nmt_cli.nn.taps import tap
 from nmt_cli.nn.types import DecoderState, Memory
 
 if TYPE_CHECKING:
@@ -37,11 +39,12 @@ class Seq2Seq(nn.Module):
     def setup(self) -> None:
         config = self.config
         size, output_size = config.embedding_size, attentional_size(config)
+        table = Initial.of(config).table()
         if config.tied_embeddings != "all":
-            self.source_embedding = self.param("source_embedding", embedding(), (self.source_size, size))
-        self.target_embedding = self.param("target_embedding", embedding(), (self.target_size, size))
+            self.source_embedding = self.param("source_embedding", table, (self.source_size, size))
+        self.target_embedding = self.param("target_embedding", table, (self.target_size, size))
         if config.tied_embeddings == "none":
-            self.output_table = self.param("output_table", embedding(), (self.target_size, output_size))
+            self.output_table = self.param("output_table", table, (self.target_size, output_size))
         self.output_bias = self.param("output_bias", nn.initializers.zeros_init(), (self.target_size,))
         self.encoder = Encoder(config, self.dtype)
         self.decoder = Decoder(config, self.dtype)
@@ -60,9 +63,12 @@ class Seq2Seq(nn.Module):
 
         Returns the new state, log_probs [B K V] float32, and attention weights [B K S] float32 (zeros without).
         """
-        state, output = self.decoder.step(memory, state, self.target_embedding[tokens])
+        embedded = self.target_embedding[tokens]
+        state, output = self.decoder.step(memory, state, embedded)
         weights = output.weights if output.weights is not None else jnp.zeros((*tokens.shape, memory.mask.shape[1]))
-        return state, jax.nn.log_softmax(self.logits(output.attentional)), weights
+        logits = self.logits(output.attentional)
+        tap("output", embedded=embedded, attentional=output.attentional, logits=logits)
+        return state, jax.nn.log_softmax(logits), weights
 
     def loss(self, batch: Batch, smoothing: float = 0.0, rng: jax.Array | None = None) -> Loss:
         """Sums of the losses of a batch, teacher-forced. With a key, dropout is on."""

@@ -44,12 +44,67 @@ def gru(p, state, x):
     return {"hidden": (1.0 - update) * candidate + update * hidden}
 
 
-CELLS = {"lstm": lstm, "gru": gru}
+def lstm_peephole(p, state, x):
+    """Graves 2013, equations 7 to 11."""
+    from_input, from_state = lstm_gates(p, state, x)
+    input, forget, candidate, output = (a + b for a, b in zip(from_input, from_state, strict=True))
+    to_input, to_forget, to_output = np.split(p["peephole"], 3)
+    input = sigmoid(input + to_input * state["memory"])
+    forget = sigmoid(forget + to_forget * state["memory"])
+    memory = forget * state["memory"] + input * np.tanh(candidate)
+    return {"hidden": sigmoid(output + to_output * memory) * np.tanh(memory), "memory": memory}
+
+
+def norm(x):
+    """Ba et al. 2016, equation 3."""
+    return (x - x.mean()) / np.sqrt(x.var() + 1e-5)
+
+
+def lstm_layer_norm(p, state, x):
+    """Ba et al. 2016, equations 20 to 22, each gate normalised by itself."""
+    gains = (np.split(p[name], 4) for name in ("input_gain", "gain", "bias"))
+    from_input, from_state = lstm_gates({**p, "bias": np.zeros_like(p["bias"])}, state, x)
+    gates = [
+        norm(a) * input_gain + norm(b) * gain + bias
+        for a, b, input_gain, gain, bias in zip(from_input, from_state, *gains, strict=True)
+    ]
+    memory = sigmoid(gates[1]) * state["memory"] + sigmoid(gates[0]) * np.tanh(gates[2])
+    shown = norm(memory) * p["memory_gain"] + p["memory_bias"]
+    return {"hidden": sigmoid(gates[3]) * np.tanh(shown), "memory": memory}
+
+
+def lstm_gates(p, state, x):
+    """The shares of the input (with bias) and of the state in each gate."""
+    return np.split(x @ p["input_kernel"] + p["bias"], 4), np.split(state["hidden"] @ p["kernel"], 4)
+
+
+def gru_reset_before(p, state, x):
+    """Cho et al. 2014, equations 5 to 8."""
+    hidden = state["hidden"]
+    from_input, kernels = np.split(x @ p["input_kernel"] + p["bias"], 3), np.split(p["kernel"], 3, axis=1)
+    reset, update = (sigmoid(from_input[gate] + hidden @ kernels[gate]) for gate in range(2))
+    candidate = np.tanh(from_input[2] + (reset * hidden) @ kernels[2])
+    return {"hidden": (1.0 - update) * candidate + update * hidden}
+
+
+def gru_layer_norm(p, state, x):
+    """The GRU above with each product normalised."""
+    hidden, gains = state["hidden"], (np.split(p[name], 3) for name in ("input_gain", "bias", "gain"))
+    products = (np.split(a, 3) for a in (x @ p["input_kernel"], hidden @ p["kernel"]))
+    from_input, from_state = [], []
+    for a, b, input_gain, bias, gain in zip(*products, *gains, strict=True):
+        from_input.append(norm(a) * input_gain + bias)
+        from_state.append(norm(b) * gain)
+    reset, update = (sigmoid(from_input[gate] + from_state[gate]) for gate in range(2))
+    candidate = np.tanh(from_input[2] + reset * (from_state[2] + p["candidate_bias"]))
+    return {"hidden": (1.0 - update) * candidate + update * hidden}
+
+
+CELLS = {cell.__name__: cell for cell in (lstm, lstm_peephole, lstm_layer_norm, gru, gru_reset_before, gru_layer_norm)}
 
 
 def empty_state(cell, units):
-    names = {"lstm": ("hidden", "memory"), "gru": ("hidden",)}[cell]
-    return {name: np.zeros(units) for name in names}
+    return {name: np.zeros(units) for name in (("hidden", "memory") if cell.startswith("lstm") else ("hidden",))}
 
 
 def run(cell, p, inputs):
@@ -65,9 +120,10 @@ def encode(p, config, embedded):
     """Embedded source [n E] -> annotations [n D] and the final state of each layer."""
     inputs, finals = embedded, []
     for layer in range(config.encoder_layers):
-        forward = run(config.cell, p[f"forward_{layer}"], inputs)
-        outputs, final = [state["hidden"] for state in forward], forward[-1]
-        if config.bidirectional:
+        order = -1 if config.reverse_source else 1
+        forward = run(config.cell, p[f"forward_{layer}"], inputs[::order])
+        outputs, final = [state["hidden"] for state in forward][::order], forward[-1]
+        if config.bidirectional and layer < (config.bidirectional_layers or config.encoder_layers):
             backward = run(config.cell, p[f"backward_{layer}"], inputs[::-1])
             hidden = [state["hidden"] for state in backward][::-1]
             outputs = [np.concatenate(both) for both in zip(outputs, hidden, strict=True)]
@@ -95,54 +151,133 @@ def bridge(p, config, finals):
     return states
 
 
-def energy(p, attention, query, annotation):
-    """How well an annotation [D] answers a query [H]."""
-    if attention == "general":  # Luong et al. 2015, equation 8
-        return query @ p["kernel"].T @ annotation
-    hidden = np.tanh(query @ p["query_kernel"] + annotation @ p["key_kernel"] + p["bias"])  # Bahdanau et al. 2015
-    return hidden @ p["vector"]
+def energies(p, config, query, annotations, coverage):
+    """How well each of the annotations [n D] answers a query [H]: [N n], one row a head."""
+    if config.attention == "dot":  # Luong et al. 2015, section 3.1
+        return [[query @ annotation for annotation in annotations]]
+    if config.attention == "general":
+        return [[query @ p["kernel"].T @ annotation for annotation in annotations]]
+    if config.attention == "scaled_luong":
+        return [[p["scale"][0] * (query @ p["kernel"].T @ annotation) for annotation in annotations]]
+    if config.attention == "location":
+        known = [query @ column for column in p["kernel"].T][: len(annotations)]
+        return [known + [-np.inf] * (len(annotations) - len(known))]
+    hidden = []  # Bahdanau et al. 2015, A.1.2
+    for place, annotation in enumerate(annotations):
+        inside = query @ p["query_kernel"] + annotation @ p["key_kernel"] + p.get("bias", 0.0)
+        if config.coverage:
+            inside = inside + coverage[place] * p["coverage_vector"]  # Tu et al. 2016
+        hidden.append(np.tanh(inside))
+    if config.attention == "multi_head":
+        heads = np.split(np.arange(len(p["vector"])), config.attention_heads)
+        return [[h[head] @ p["vector"][head] for h in hidden] for head in heads]
+    if config.attention == "normed_bahdanau":
+        return [[p["scale"][0] / np.linalg.norm(p["vector"]) * (h @ p["vector"]) for h in hidden]]
+    return [[h @ p["vector"] for h in hidden]]
 
 
-def attend(p, attention, query, annotations):
-    """Weights [n] and context [D]."""
-    energies = np.array([energy(p, attention, query, annotation) for annotation in annotations])
-    weights = np.exp(energies - energies.max())
-    weights = weights / weights.sum()
-    return weights, sum(weight * annotation for weight, annotation in zip(weights, annotations, strict=True))
+def attend(p, config, query, annotations, time=None, coverage=None, position=None):
+    """Weights [n], the mean over heads, and context [D]. time: number of the token to come, from 1."""
+    places, scale = np.arange(1, len(annotations) + 1), 1.0
+    if config.attention_span == "local-m":
+        center = min(time, len(annotations))
+    if config.attention_span == "local-p":  # Luong et al. 2015, equations 9 and 10
+        center = len(annotations) * sigmoid(np.tanh(query @ position["kernel"]) @ position["vector"])
+        scale = np.exp(-((places - center) ** 2) / (2 * (config.attention_window / 2) ** 2))
+    rows, contexts = [], []
+    parts = (
+        np.split(annotations @ p["value_kernel"], config.attention_heads, 1) if "value_kernel" in p else [annotations]
+    )
+    for head, values in zip(energies(p, config, query, annotations, coverage), parts, strict=True):
+        row = np.array(head)
+        if config.attention_span != "global":
+            row[abs(places - center) > config.attention_window] = -np.inf
+        weights = np.exp(row - row.max())
+        weights = weights / weights.sum() * scale
+        rows.append(weights)
+        contexts.append(sum(weight * value for weight, value in zip(weights, values, strict=True)))
+    return np.mean(rows, axis=0), np.concatenate(contexts)
 
 
-def decode(p, config, annotations, states, embedded):
+def step(p, config, states, y, fed, look, summary):
+    """One step of the decoder: new states, and the hidden vector, context and weights that the output reads.
+
+    fed: what the step before feeds back. look: from a query [H] to weights [n] and context [D].
+    """
+    layers, kernel = config.decoder_layers, p.get("context_kernel")
+    weights, context, first, above, last = None, None, [], [[]] * layers, states[-1]["hidden"]
+
+    def cell(layer, x, more):
+        own, kernels, vectors = p[f"cells_{layer}"], [k for k, _ in more], [v for _, v in more]
+        inputs = {**own, "input_kernel": np.concatenate([own["input_kernel"], *kernels])}
+        return CELLS[config.cell](inputs, states[layer], np.concatenate([x, *vectors]))
+
+    if config.decoder == "cho":  # Cho et al. 2014, A.1.2
+        context, first = summary, [(kernel, summary)]
+    if config.decoder == "bahdanau":  # Bahdanau et al. 2015, A.2.2
+        weights, context = look(last)
+        first = [(kernel, context)]
+    if config.decoder == "gnmt":  # Wu et al. 2016, section 3
+        weights, context = look(states[0]["hidden"])
+        own, *others = np.split(kernel, layers, axis=1)
+        first, above = [(own, context)], [[(other, context)] for other in others]
+    new = [cell(0, y, first if fed is None else [*first, (p["feed_kernel"], fed)])]
+    if config.decoder == "conditional":
+        weights, context = look(new[0]["hidden"])
+        new = [CELLS[config.cell](p["transition"], new[0], context)]
+    if config.decoder == "gnmt_v2":
+        weights, context = look(new[0]["hidden"])
+        above = [[(part, context)] for part in np.split(kernel, layers - 1, axis=1)]
+    x = new[0]["hidden"]
+    for layer in range(1, layers):
+        new.append(cell(layer, x, above[layer - 1]))
+        residual = config.residual_from and layer + 1 >= max(2, config.residual_from)
+        x = new[layer]["hidden"] + x if residual else new[layer]["hidden"]
+    if config.decoder == "luong" and config.attention != "none":
+        weights, context = look(x)
+    return new, last if config.decoder == "bahdanau" else x, context, weights
+
+
+def decode(p, config, annotations, states, embedded, summary):
     """Teacher-forced: embedded target [m E] -> attentional vectors [m H] and weights [m n]."""
-    outputs, all_weights, fed = [], [], None
-    for embedding in embedded:
-        x, first = embedding, p["cells_0"]
-        if config.input_feeding:
-            first = {**first, "input_kernel": np.concatenate([first["input_kernel"], p["feed_kernel"]])}
-            fed = np.zeros(len(p["feed_kernel"])) if fed is None else fed
-            x = np.concatenate([embedding, fed])
-        for layer in range(config.decoder_layers):
-            cell = first if layer == 0 else p[f"cells_{layer}"]
-            states[layer] = CELLS[config.cell](cell, states[layer], x)
-            residual = config.residual_from and layer + 1 >= max(2, config.residual_from)
-            x = states[layer]["hidden"] + x if residual else states[layer]["hidden"]
-        weights, attentional = np.zeros(len(annotations)), x
-        if config.attention != "none":
-            weights, context = attend(p["attention"], config.attention, x, annotations)
-            attentional = np.tanh(np.concatenate([x, context]) @ p["kernel"])  # Luong et al. 2015, equation 5
-        fed = attentional
+    outputs, all_weights, coverage = [], [], np.zeros(len(annotations))
+    fed = np.zeros(len(p["feed_kernel"])) if "feed_kernel" in p else None
+    for time, y in enumerate(embedded, start=1):
+
+        def look(query, time=time, coverage=coverage):
+            return attend(p.get("attention", {}), config, query, annotations, time, coverage, p.get("position"))
+
+        states, hidden, context, weights = step(p, config, states, y, fed, look, summary)
+        attentional = hidden
+        if config.decoder == "luong" and config.attention != "none":  # Luong et al. 2015, equation 5
+            attentional = np.tanh(np.concatenate([hidden, context]) @ p["kernel"])
+        if config.decoder == "conditional":
+            attentional = np.tanh(np.concatenate([hidden, y, context]) @ p["kernel"])
+        if config.decoder in ("bahdanau", "cho"):
+            attentional = np.maximum(*np.split(np.concatenate([hidden, y, context]) @ p["kernel"], 2))
+        fed = None if fed is None else context if config.decoder == "gnmt_v2" else attentional
+        if config.coverage:
+            coverage = coverage + weights / (2 * sigmoid(annotations @ p["attention"]["fertility_kernel"][:, 0]))
         outputs.append(attentional)
-        all_weights.append(weights)
+        all_weights.append(np.zeros(len(annotations)) if weights is None else weights)
     return np.stack(outputs), np.stack(all_weights)
 
 
 def translate_forced(p, config, source, target_in):
-    """Source ids [n], fed target ids [m] -> log-probabilities [m V], attention weights [m n], annotations [n D]."""
+    """Source ids [n], fed target ids [m] -> log-probabilities [m V], attention weights [m n], values [n D]."""
     source_table = p["target_embedding"] if config.tied_embeddings == "all" else p["source_embedding"]
     output_table = p["output_table"] if config.tied_embeddings == "none" else p["target_embedding"]
     annotations, finals = encode(p["encoder"], config, source_table[source])
+    summary = None
+    if config.decoder == "cho":
+        summary = np.tanh(finals[-1]["hidden"] @ p["decoder"]["summary_kernel"])
+        finals = [*finals[:-1], {**finals[-1], "hidden": summary}]
     states = bridge(p["decoder"].get("bridge"), config, finals)
-    attentional, weights = decode(p["decoder"], config, annotations, states, p["target_embedding"][target_in])
-    return log_softmax(attentional @ output_table.T + p["output_bias"]), weights, annotations
+    attentional, weights = decode(p["decoder"], config, annotations, states, p["target_embedding"][target_in], summary)
+    values = (
+        annotations @ p["decoder"]["attention"]["value_kernel"] if config.attention == "multi_head" else annotations
+    )
+    return log_softmax(attentional @ output_table.T + p["output_bias"]), weights, values
 
 
 def cross_entropy(log_probs, targets, smoothing):

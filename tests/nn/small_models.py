@@ -20,8 +20,10 @@ QUICK = {"xla_backend_optimization_level": 0}  # compiling is most of the time t
 
 def model(cell, attention, feeding, bridge, tied, encoder_layers=1, decoder_layers=1, **options):
     """A configuration in which no two sizes are the same unless they have to be."""
-    decoder_units = 4 if bridge == "last" else 5
-    embedding_size = decoder_units if attention == "none" and tied != "none" else 3
+    decoder_units = 4 if bridge == "last" or attention == "dot" else 5
+    decoder = options.get("decoder", "luong")
+    bare = decoder.startswith("gnmt") or (decoder == "luong" and attention == "none")
+    embedding_size = decoder_units if bare and tied != "none" else 3
     config = Model(
         cell=cell,
         attention=attention,
@@ -34,6 +36,9 @@ def model(cell, attention, feeding, bridge, tied, encoder_layers=1, decoder_laye
         encoder_units=4,
         decoder_units=decoder_units,
         attention_units=6,
+        attention_heads=2,
+        attention_window=1,
+        attention_positions=4,
         **options,
     )
     check_combinations(Config(model=config))
@@ -53,6 +58,37 @@ MODELS = {
     "gru-none-encoder2": model("gru", "none", False, "dense", "all", 2, 1, bidirectional=False),
     "gru-general-plain": model("gru", "general", False, "dense", "none"),
     "gru-general-feed-zero": model("gru", "general", True, "zero", "all"),
+    "gru-dot-local-p": model("gru", "dot", False, "last", "none", attention_span="local-p"),
+    "lstm-concat-feed-covered": model("lstm", "concat", True, "dense", "none", coverage=True),
+    "lstm-multi_head-feed-local-m": model("lstm", "multi_head", True, "zero", "target", attention_span="local-m"),
+    "gru-location-local-m": model("gru", "location", False, "dense", "all", attention_span="local-m"),
+    "bahdanau": model("gru_reset_before", "additive", False, "dense", "none", decoder="bahdanau"),
+    "bahdanau-deep-covered": model(
+        "lstm_layer_norm", "concat", False, "zero", "target", 1, 2, decoder="bahdanau", coverage=True, residual_from=2
+    ),
+    "cho": model("gru_reset_before", "none", False, "dense", "target", decoder="cho", bidirectional=False),
+    "cho-deep": model("lstm", "none", False, "zero", "none", 1, 2, decoder="cho"),
+    "gnmt": model(
+        "lstm_peephole",
+        "normed_bahdanau",
+        False,
+        "dense",
+        "target",
+        3,
+        3,
+        decoder="gnmt",
+        residual_from=3,
+        bidirectional_layers=1,
+    ),
+    "gnmt_v2": model("gru_layer_norm", "multi_head", False, "dense", "none", 1, 3, decoder="gnmt_v2", residual_from=2),
+    "gnmt_v2-local-p": model(
+        "gru", "scaled_luong", False, "last", "all", 1, 2, decoder="gnmt_v2", attention_span="local-p"
+    ),
+    "conditional": model("gru", "multi_head", False, "last", "all", 1, 2, decoder="conditional", coverage=True),
+    "conditional-lstm": model("lstm", "general", False, "dense", "target", decoder="conditional"),
+    "lstm-none-reversed": model(
+        "lstm", "none", False, "last", "target", 2, 2, bidirectional=False, reverse_source=True
+    ),
 }
 
 

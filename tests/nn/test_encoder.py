@@ -30,8 +30,13 @@ CONFIGS = {
         ("lstm", True, 3, 3),
         ("gru", True, 2, 2),
         ("gru", False, 2, 1),
+        ("lstm_layer_norm", True, 1, 0),
+        ("gru_reset_before", False, 1, 0),
     ]
 }
+SIZES = {"embedding_size": E, "encoder_units": D, "input_feeding": False}
+CONFIGS["gnmt"] = Model(encoder_layers=3, residual_from=3, bidirectional_layers=1, **SIZES)
+CONFIGS["reversed"] = Model(cell="gru", encoder_layers=2, bidirectional=False, reverse_source=True, **SIZES)
 every_encoder = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 
 

@@ -1,0 +1,1 @@
+"""What a model computes for a sentence, as a trace, a page, a figure."""

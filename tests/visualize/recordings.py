@@ -1,0 +1,70 @@
+"""Small models that nobody has trained, and what is recorded of them. One of each kind, made once."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache, partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nmt_cli import config
+from nmt_cli.batch import Batch
+from nmt_cli.data.tokenizer import Tokenizer
+from nmt_cli.nn.seq2seq import Seq2Seq
+from nmt_cli.run.translator import Translator
+from nmt_cli.visualize.recording import record
+from nmt_cli.visualize.trace import Trace, Walk
+
+WORDS = ("le", "la", "un", "chat", "chien", "</script><img", "maison", "rouge", "vert", "mange", "voit")
+SENTENCE = "le chat </script><img rouge voit"
+REFERENCE = "un chien voit la maison"
+KINDS = {
+    "general": {"cell": "lstm", "attention": "general", "input_feeding": True},
+    "additive": {
+        "cell": "gru", "attention": "additive", "input_feeding": False, "encoder_layers": 2, "decoder_layers": 2,
+    },
+    "none": {"cell": "lstm", "attention": "none", "input_feeding": False, "bidirectional": False, "bridge": "last"},
+    "local-p": {"cell": "lstm_layer_norm", "attention": "general", "attention_span": "local-p", "bridge": "dense"},
+    "multi-head": {
+        "cell": "lstm_peephole", "attention": "multi_head", "attention_heads": 2, "decoder": "gnmt",
+        "encoder_layers": 3, "bidirectional_layers": 1, "decoder_layers": 2, "residual_from": 2, "input_feeding": False,
+    },
+    "bahdanau": {"cell": "gru_reset_before", "attention": "additive", "decoder": "bahdanau", "input_feeding": False},
+    "conditional": {"cell": "gru", "attention": "dot", "decoder": "conditional", "input_feeding": False},
+    "cho": {"cell": "gru", "attention": "none", "decoder": "cho", "bidirectional": False, "input_feeding": False},
+}  # fmt: skip
+
+
+class Recording(NamedTuple):
+    """A translator, and its walk through SENTENCE."""
+
+    translator: Translator
+    walk: Walk
+
+    @property
+    def trace(self) -> Trace:
+        return Trace({"small": dataclasses.asdict(self.translator.seq2seq.config)}, [self.walk])
+
+
+@cache
+def make_translator(kind: str) -> Translator:
+    tokenizer = Tokenizer.train("word", [" ".join(WORDS)], 100)
+    sizes = dict.fromkeys(("embedding_size", "encoder_units", "decoder_units", "attention_units"), 8)
+    model = config.Model(**sizes, **KINDS[kind])
+    seq2seq = Seq2Seq(model, tokenizer.size, tokenizer.size)
+    ids, mask = jnp.zeros((1, 1), jnp.int32), jnp.ones((1, 1), bool)
+    made = jax.eval_shape(partial(seq2seq.init, method="loss"), jax.random.key(0), Batch(ids, mask, ids, ids, mask))
+    rng = np.random.default_rng(3)
+    parameters = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), made["params"])
+    search = config.Search(beam=3, max_length=12, max_ratio=0.5, batch_size=8)
+    return Translator(seq2seq, parameters, tokenizer, tokenizer, search)
+
+
+@cache
+def make_recording(kind: str) -> Recording:
+    translator = make_translator(kind)
+    request = translator.request(None, 1, None, None, with_weights=False)
+    return Recording(translator, record(translator, SENTENCE, "small", request, reference=REFERENCE))

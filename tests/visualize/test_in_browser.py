@@ -1,0 +1,241 @@
+"""The page in a real browser: the clock, its keys, and the numbers on the screen."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+from browser import Browser, find_browser
+from recordings import KINDS, make_recording
+
+from nmt_cli.visualize.page import build_page
+from nmt_cli.visualize.trace import Trace
+
+pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium is installed")
+MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+DRAW = "figures.forEach((figure) => figure.draw(clock.now))"
+FIGURES = ["box", "embedding", "cell", "encoder", "unrolled", "attention", "decoding", "matrix", "beam", "whatif"]
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory):
+    """One browser for all tests here."""
+    browser = Browser(find_browser(), tmp_path_factory.mktemp("browser"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """A page of each kind of model, by its name, and one of two models side by side."""
+    folder = tmp_path_factory.mktemp("pages")
+    traces = {kind: make_recording(kind).trace for kind in KINDS}
+    other = dataclasses.replace(traces["additive"].walks[0], model="other")
+    models = {**traces["general"].models, "other": traces["additive"].models["small"]}
+    traces["both"] = Trace(models, [*traces["general"].walks, other])
+    for kind, trace in traces.items():
+        (folder / f"{kind}.html").write_text(build_page(trace), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def page(window, pages):
+    """The walk of a model with general attention, at its start."""
+    window.open(pages / "general.html")
+    return window
+
+
+def at(page) -> tuple[int, bool]:
+    return page.run("clock.index"), page.run("clock.isPlaying")
+
+
+def go_to(page, step: int, part: str) -> None:
+    page.run(f"clock.seek(clock.find({{phase: 'decode', step: {step}, part: '{part}'}})); {DRAW}")
+
+
+def texts(page, selector: str) -> list[str]:
+    return page.run(f"[...document.querySelectorAll('{selector}')].map((node) => node.textContent)")
+
+
+def active(page, selector: str) -> int:
+    """The place of the one that is being drawn."""
+    return page.run(f"[...document.querySelectorAll('{selector}')].findIndex((n) => n.classList.contains('active'))")
+
+
+def terms_of(line: str) -> list[float]:
+    """The products in a written sum: "0.5 x (-1) + 0.25 from 3 more"."""
+    plain = line.replace("(", "").replace(")", "").replace(MINUS, "-")
+    return [math.prod(map(float, term.split(" from ")[0].split(f" {TIMES} "))) for term in plain.split(" + ")]
+
+
+def number(text: str) -> float:
+    return float(text.replace(MINUS, "-"))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "both"])
+def test_every_moment_can_be_drawn_without_errors_and_without_the_network(window, pages, kind):
+    window.open(pages / f"{kind}.html")
+    window.run(f"for (let i = 0; i < clock.moments.length; i++) {{ clock.seek(i, 0.5); {DRAW}; }}")
+    assert texts(window, "section.figure h2 .number") == [str(place) for place in range(1, 11)]
+    assert window.run("[...document.querySelectorAll('section.figure')].map((node) => node.id)") == FIGURES
+    assert window.errors == []
+    assert [url for url in window.requests if not url.startswith("file:")] == []
+
+
+def test_play_moves_the_clock_and_pause_stops_it(page):
+    page.run("document.getElementById('play').click()")
+    page.wait("clock.index >= 1")
+    page.run("document.getElementById('play').click()")
+    before = page.run("clock.time")
+    page.run("new Promise((done) => setTimeout(done, 100))")
+    assert page.run("clock.time") == before
+
+
+def test_playing_stops_at_the_end_and_starts_over(page):
+    page.run("clock.seek(clock.moments.length - 1, 0.9); clock.play()")
+    page.wait("!clock.isPlaying")
+    assert page.run("clock.index === clock.moments.length - 1")
+    page.run("clock.play()")
+    assert page.run("clock.index") == 0
+
+
+def test_arrow_keys_step_and_shift_steps_by_words(page):
+    page.press("ArrowRight")
+    page.press("ArrowRight")
+    assert at(page) == (2, False)
+    page.press("ArrowLeft")
+    assert at(page) == (1, False)
+    page.press("End")
+    page.press("ArrowLeft", shift=True)
+    assert page.run("clock.now.part") == "choose"
+    assert page.run("clock.now.t") == len(make_recording("general").walk.target) - 2
+    page.press("Home")
+    assert at(page) == (0, False)
+
+
+def test_space_plays_and_pauses(page):
+    page.press(" ")
+    assert page.run("clock.isPlaying")
+    page.press(" ")
+    assert not page.run("clock.isPlaying")
+
+
+def test_the_slider_sets_every_figure_to_the_same_moment(page):
+    step = page.run("clock.find({phase: 'decode', step: 2, part: 'choose'})")
+    page.run(f"slider.value = {step}; slider.dispatchEvent(new Event('input')); {DRAW}")
+    assert page.run("document.querySelectorAll('#box .sentence:last-child .chip:not(.hidden)').length") == 3
+    assert active(page, "#decoding .lower .column") == 3
+    assert active(page, "#matrix .row") == 2
+
+
+def test_energies_and_weights_on_the_screen_are_the_traces(page):
+    (attention,) = make_recording("general").walk.decoder.attentions
+    for step in (0, 1):
+        go_to(page, step, "weights")
+        shown = texts(page, "#attention tbody td.number output")
+        assert [number(text) for text in shown[0::2]] == pytest.approx(attention.energies[step].tolist(), abs=0.0051)
+        assert [number(text) for text in shown[1::2]] == pytest.approx(attention.weights[step].tolist(), abs=0.00051)
+        assert texts(page, "#weights-sum") == ["sum 1.000"]
+
+
+def test_probabilities_on_the_screen_are_the_traces(page):
+    for step, choice in enumerate(make_recording("general").walk.decoder.choices[:3]):
+        go_to(page, step, "choose")
+        shown = page.run(
+            "[...document.querySelectorAll('#choices [data-probability]')].map((n) => Number(n.dataset.probability))"
+        )
+        assert shown == pytest.approx([math.exp(log_prob) for log_prob in choice.log_probs], rel=1e-6)
+        chosen = page.run(
+            "[...document.querySelectorAll('#choices .choice')].findIndex((n) => n.classList.contains('chosen'))"
+        )
+        assert chosen == choice.chosen
+
+
+def test_the_sum_on_the_screen_adds_up(page):
+    go_to(page, 1, "context")
+    (line,) = texts(page, "#context-sum")
+    left, right, result = line.split(" = ")
+    assert left.startswith("context, unit ")
+    assert sum(terms_of(right)) == pytest.approx(number(result), abs=0.004)
+
+
+def test_the_cells_arithmetic_on_the_screen_adds_up(page):
+    go_to(page, 1, "recur")
+    _, right, result = texts(page, "#cell-rule .sum")[0].split(" = ")
+    assert sum(terms_of(right)) == pytest.approx(number(result), abs=0.01)
+
+
+def test_the_matrix_shows_the_weights(page):
+    walk = make_recording("general").walk
+    page.press("End")
+    titles = texts(page, "#matrix .row rect title")
+    weights = [number(title.rsplit(": ", 1)[1]) for title in titles]
+    assert weights == pytest.approx(walk.decoder.attentions[0].weights.ravel().tolist(), abs=0.00051)
+
+
+def test_the_search_tree_has_every_node_and_the_finished_hypotheses(page):
+    walk = make_recording("general").walk
+    assert page.run("document.querySelectorAll('#beam .tree .node').length") == len(walk.search.nodes)
+    shown = texts(page, "#beam tbody tr:not(.reference) td:first-child")
+    assert shown == [found.text for found in walk.search.finished]
+
+
+def test_a_sentence_that_looks_like_markup_is_shown_as_it_is(page):
+    assert "</script><img" in page.run("document.querySelector('h1').textContent")
+    assert page.run("document.querySelectorAll('img').length") == 0
+
+
+def test_hovering_a_strip_tells_a_number_of_the_trace(page):
+    page.run(
+        "(() => { const s = document.querySelector('#embedding .large .strip'); const b = s.getBoundingClientRect();"
+        " s.dispatchEvent(new PointerEvent('pointermove', {clientX: b.left + 1, clientY: b.top + 1})); })()"
+    )
+    value = make_recording("general").walk.encoder.embedded[0][0]
+    assert number(page.run("tooltip.textContent").rsplit(": ", 1)[1]) == pytest.approx(value, abs=5e-5)
+
+
+def test_pressing_a_strip_shows_every_unit(page):
+    page.run("document.querySelector('#embedding .large .strip').click()")
+    assert page.run("units.open && document.querySelectorAll('.unit').length") == 8
+    page.run("units.close()")
+
+
+def test_a_word_can_be_taken_away(page):
+    walk = make_recording("general").walk
+    page.run("document.querySelectorAll('#whatif .sentence button')[2].click()")
+    shown = page.run("document.querySelectorAll('#whatif .comparison .sentence')[1].textContent.trim()")
+    assert shown == walk.variants[2].text
+
+
+def test_the_language_can_be_switched_without_losing_the_place(page):
+    page.press("ArrowRight")
+    page.run("window.list = document.getElementById('language'); window.list.value = 'ko'")
+    page.run("window.list.dispatchEvent(new Event('change'))")
+    assert texts(page, "#matrix-title")[0].endswith("정렬")
+    assert page.run("document.documentElement.lang") == "ko"
+    assert page.run("clock.index") == 1
+
+
+def test_every_control_has_a_name_and_every_figure_a_heading(page):
+    named = "node.ariaLabel || node.textContent.trim() || node.labels?.length"
+    controls = "[...document.querySelectorAll('button,select,input')]"
+    assert page.run(f"{controls}.filter((node) => !({named})).map((node) => node.outerHTML)") == []
+    heading = "document.getElementById(node.getAttribute('aria-labelledby'))"
+    assert page.run(f"[...document.querySelectorAll('section')].every((node) => {heading})")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_sticks_out_of_the_page(window, pages, width):
+    window.open(pages / "general.html", width, 800)
+    assert window.run("document.documentElement.scrollWidth") <= width
+
+
+def test_with_reduced_motion_play_goes_from_moment_to_moment(window, pages):
+    window.prefer(prefers_reduced_motion="reduce")
+    try:
+        window.open(pages / "general.html")
+        window.run("clock.seek(1, 0.2)")
+        assert window.run("clock.now.progress") > 0.99
+    finally:
+        window.prefer()
