@@ -68,11 +68,12 @@ class Validator:
             look()
             sums = self.loss(parameters, self.batches.batch(0, index))
             log_loss, tokens = log_loss + float(sums.log_loss), tokens + float(sums.tokens)
-        texts = self.translate(parameters, look)
+        # Parameters that make no numbers make no translations either; training decides what to do about them.
+        texts = self.translate(parameters, look) if math.isfinite(log_loss) else []
         return Validation(
             loss=log_loss / max(tokens, 1.0),
             scores=tuple(score(texts, [self.target], METRICS)) if texts else (),
-            samples=tuple(zip(self.source, self.target, texts, strict=True))[:SAMPLES],
+            samples=tuple(zip(self.source, self.target, texts, strict=False))[:SAMPLES],
         )
 
     def translate(self, parameters: Any, look: Callable[[], None]) -> list[str]:
