@@ -16,6 +16,8 @@ from nmt_cli.commands.prepare_report import show_report
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.run.report import Facts, describe, flat_rows
 
+REPORTED = {"train", "valid", "notes", "warnings"}  # what `nmt prepare` writes; a stranger's report may be anything
+
 
 def run(path: Path, json: bool) -> None:
     """Write the report to stdout. Raises UserError: USAGE for another path, INTEGRITY when files are damaged."""
@@ -35,7 +37,7 @@ def show(facts: Facts) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(Text(f"{facts['kind']} {printable(facts['path'])}", style="bold"))
     told = {"kind", "path", "problems"}
-    if facts["kind"] == "data" and not facts["problems"]:
+    if facts["kind"] == "data" and facts["contents"].keys() >= REPORTED and not facts["problems"]:
         console.print()
         show_report(facts["contents"], console)
         told.add("contents")

@@ -10,6 +10,7 @@ from nmt_cli.batch import Batch
 from nmt_cli.config import Train
 from nmt_cli.data.batching import Batches, buckets
 from nmt_cli.data.store import Prepared
+from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.loss import Loss
 from nmt_cli.run.scoring import Score, score
 from nmt_cli.run.translator import Translator
@@ -68,11 +69,16 @@ class Validator:
             look()
             sums = self.loss(parameters, self.batches.batch(0, index))
             log_loss, tokens = log_loss + float(sums.log_loss), tokens + float(sums.tokens)
-        texts = self.translate(parameters, look)
+        try:
+            texts = self.translate(parameters, look)
+        except UserError as error:
+            if error.code != Exit.DIVERGED:
+                raise
+            texts = []  # parameters that make no numbers make no translations: the loop decides what becomes of them
         return Validation(
             loss=log_loss / max(tokens, 1.0),
             scores=tuple(score(texts, [self.target], METRICS)) if texts else (),
-            samples=tuple(zip(self.source, self.target, texts, strict=True))[:SAMPLES],
+            samples=tuple(zip(self.source, self.target, texts, strict=False))[:SAMPLES],
         )
 
     def translate(self, parameters: Any, look: Callable[[], None]) -> list[str]:
