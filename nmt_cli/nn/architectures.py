@@ -175,6 +175,7 @@ def emit(config: Model, factors: Factors, reading: Reading, embedded: jax.Array 
     if kind == "hidden":
         attentional = reading.hidden
     else:
+        assert reading.context is not None  # without attention the kind is "hidden"
         fed = {} if kind == "tanh" else {"embedded": embedded}
         seen = {"hidden": reading.hidden, **fed, "context": reading.context}
         tap("combine", **seen)

@@ -99,6 +99,7 @@ class Decoder(nn.Module):
         if fed_size(config):
             factors["feed"] = Factor(self.feed_kernel, dtype=dtype)
         if config.decoder == "cho":
+            assert memory.summary is not None
             factors["gates"] = Factor(self.context_kernel, dtype=dtype)(memory.summary)
         elif context_readers(config):
             factors["context"] = Factor(self.context_kernel, dtype=dtype)
@@ -154,7 +155,8 @@ class Decoder(nn.Module):
         inputs = {**inputs, **in_time}
         if reads_in_time(config):
             _, found = scan(partial(reading_step, config), ({**cells, **attention}, constant), state, inputs)
-            reading = Reading(*(jnp.swapaxes(x[:, :, 0], 0, 1) for x in found), None)  # [B T H], [B T D]
+            hidden, context = (jnp.swapaxes(x[:, :, 0], 0, 1) for x in found)  # [B T H], [B T D]
+            reading = Reading(hidden, context, None)
         else:
             _, hidden = scan(partial(cell_step, config), (cells, constant), state, inputs)
             time = jnp.arange(1, len(embedded) + 1, dtype=hidden.dtype)[None]  # [1 T]
