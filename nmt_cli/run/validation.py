@@ -74,7 +74,7 @@ class Validator:
         except UserError as error:
             if error.code != Exit.DIVERGED:
                 raise
-            texts = []  # parameters that make no numbers make no translations: the loop decides what becomes of them
+            texts, log_loss = [], math.nan  # the loop decides what becomes of parameters that make no numbers
         return Validation(
             loss=log_loss / max(tokens, 1.0),
             scores=tuple(score(texts, [self.target], METRICS)) if texts else (),
