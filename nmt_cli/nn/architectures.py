@@ -177,7 +177,7 @@ def emit(config: Model, factors: Factors, reading: Reading, embedded: jax.Array 
     else:
         assert reading.context is not None  # without attention the kind is "hidden"
         fed = {} if kind == "tanh" else {"embedded": embedded}
-        seen = {"hidden": reading.hidden, **fed, "context": reading.context}
+        seen: dict[str, jax.Array] = {"hidden": reading.hidden, **fed, "context": reading.context}
         tap("combine", **seen)
         attentional = factors["kernel"](jnp.concatenate(list(seen.values()), axis=-1))
         attentional = jnp.maximum(*jnp.split(attentional, 2, axis=-1)) if kind == "maxout" else jnp.tanh(attentional)

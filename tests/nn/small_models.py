@@ -45,6 +45,7 @@ def model(cell, attention, feeding, bridge, tied, encoder_layers=1, decoder_laye
     return config
 
 
+# Layer normalisation of the two units of one direction is almost a step: not for finite differences.
 MODELS = {
     "lstm-general-feed": model("lstm", "general", True, "dense", "target"),
     "lstm-additive-feed-deep": model("lstm", "additive", True, "zero", "none", 2, 2, residual_from=2),
@@ -64,7 +65,17 @@ MODELS = {
     "gru-location-local-m": model("gru", "location", False, "dense", "all", attention_span="local-m"),
     "bahdanau": model("gru_reset_before", "additive", False, "dense", "none", decoder="bahdanau"),
     "bahdanau-deep-covered": model(
-        "lstm_layer_norm", "concat", False, "zero", "target", 1, 2, decoder="bahdanau", coverage=True, residual_from=2
+        "lstm_layer_norm",
+        "concat",
+        False,
+        "zero",
+        "target",
+        1,
+        2,
+        decoder="bahdanau",
+        coverage=True,
+        residual_from=2,
+        bidirectional=False,
     ),
     "cho": model("gru_reset_before", "none", False, "dense", "target", decoder="cho", bidirectional=False),
     "cho-deep": model("lstm", "none", False, "zero", "none", 1, 2, decoder="cho"),
@@ -80,7 +91,18 @@ MODELS = {
         residual_from=3,
         bidirectional_layers=1,
     ),
-    "gnmt_v2": model("gru_layer_norm", "multi_head", False, "dense", "none", 1, 3, decoder="gnmt_v2", residual_from=2),
+    "gnmt_v2": model(
+        "gru_layer_norm",
+        "multi_head",
+        False,
+        "dense",
+        "none",
+        1,
+        3,
+        decoder="gnmt_v2",
+        residual_from=2,
+        bidirectional=False,
+    ),
     "gnmt_v2-local-p": model(
         "gru", "scaled_luong", False, "last", "all", 1, 2, decoder="gnmt_v2", attention_span="local-p"
     ),

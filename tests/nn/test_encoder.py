@@ -42,9 +42,10 @@ every_encoder = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.
 
 @cache
 def random_parameters(config):
-    shapes = jax.eval_shape(
-        lambda: Encoder(config).init(jax.random.key(0), jnp.zeros((5, 4, E)), jnp.ones((5, 4), bool))
-    )
+    with jax.enable_x64(False):
+        shapes = jax.eval_shape(
+            lambda: Encoder(config).init(jax.random.key(0), jnp.zeros((5, 4, E)), jnp.ones((5, 4), bool))
+        )
     rng = np.random.default_rng(0)
     return jax.tree.map(lambda leaf: rng.normal(scale=0.7, size=leaf.shape), shapes["params"])
 
