@@ -176,8 +176,11 @@ def emit(config: Model, factors: Factors, reading: Reading, embedded: jax.Array 
         attentional = reading.hidden
     else:
         assert reading.context is not None  # without attention the kind is "hidden"
-        fed = {} if kind == "tanh" else {"embedded": embedded}
-        seen: dict[str, jax.Array] = {"hidden": reading.hidden, **fed, "context": reading.context}
+        seen = {"hidden": reading.hidden}
+        if kind != "tanh":
+            assert embedded is not None
+            seen["embedded"] = embedded
+        seen["context"] = reading.context
         tap("combine", **seen)
         attentional = factors["kernel"](jnp.concatenate(list(seen.values()), axis=-1))
         attentional = jnp.maximum(*jnp.split(attentional, 2, axis=-1)) if kind == "maxout" else jnp.tanh(attentional)
