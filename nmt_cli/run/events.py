@@ -26,10 +26,10 @@ class Events:
         self.writer: Any = None
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Add the numbers of a record at its `step`; they are in the file when this returns."""
+        """Add the numbers of a record at its `step`; a thread of the writer's brings them to the file."""
         step = record["step"]
         if self.writer is None:  # From here on this process knows better than those before it.
-            self.writer = self.open_writer(str(self.folder), purge_step=step)
+            self.writer = self.open_writer(str(self.folder), purge_step=step, flush_secs=1)
         for name, value in record.items():
             if name != "step" and isinstance(value, int | float) and math.isfinite(value):
                 self.writer.add_scalar(name, value, step)

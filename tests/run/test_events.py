@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 
 import pytest
 
@@ -26,13 +27,21 @@ def scalars(folder) -> list[tuple[int, str, float]]:
     return found
 
 
+def soon(folder, count: int) -> list[tuple[int, str, float]]:
+    """The events, once there are `count`: the writer has a thread of its own."""
+    deadline = time.monotonic() + 10
+    while len(found := scalars(folder)) < count and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
 def test_the_numbers_of_each_record_are_written_at_once(tmp_path):
     pytest.importorskip("tensorboardX", reason="an extra: pip install 'nmt-cli[tensorboard]'")
     events = Events(tmp_path / "tensorboard")
     events.write({"step": 4, "loss": 2.5, "skipped": 1, "note": "no number"})
-    assert scalars(tmp_path / "tensorboard") == [(4, "loss", 2.5), (4, "skipped", 1.0)]
+    assert soon(tmp_path / "tensorboard", 2) == [(4, "loss", 2.5), (4, "skipped", 1.0)]
     events.write({"step": 8, "loss": math.nan, "valid_bleu": 30.0})
-    assert scalars(tmp_path / "tensorboard")[2:] == [(8, "valid_bleu", 30.0)]
+    assert soon(tmp_path / "tensorboard", 3)[2:] == [(8, "valid_bleu", 30.0)]
 
 
 def test_nothing_is_written_before_there_is_a_record(tmp_path):
