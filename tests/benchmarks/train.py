@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nmt_cli.cli import use_huge_pages
 from nmt_cli.config import resolve
 from nmt_cli.data.batching import Batches, buckets
 from nmt_cli.data.store import Pairs, Sentences, open_data
@@ -60,12 +61,13 @@ def flop_per_target_token(units: int, vocabulary: int, source_share: float) -> f
 def measure(pairs: Pairs, vocabulary: int, units: int, precision: str, batch_tokens: int, steps: int) -> str:
     """A row of the table."""
     sizes = dict.fromkeys(("embedding_size", "encoder_units", "decoder_units"), units)
-    config = resolve({"model": {**sizes, "dropout": 0.2}, "train": {"batch_tokens": batch_tokens}})
-    model = Seq2Seq(config.model, vocabulary, vocabulary, jnp.dtype(precision))
+    model = {**sizes, "dropout": 0.2, "tied_embeddings": "none"}
+    config = resolve({"model": model, "train": {"batch_tokens": batch_tokens}})
+    seq2seq = Seq2Seq(config.model, vocabulary, vocabulary, jnp.dtype(precision))
     batches = Batches(pairs, buckets(pairs.source_lengths, pairs.target_lengths, batch_tokens, 12), "bench", 1)
     chosen = [batches.batch(0, index) for index in range(min(steps, len(batches)))]
-    rng, updates = jax.random.key(1), Updates(model, config.train)
-    params = jax.jit(partial(model.init, method="loss"))(rng, chosen[0])["params"]
+    rng, updates = jax.random.key(1), Updates(seq2seq, config.train)
+    params = jax.jit(partial(seq2seq.init, method="loss"))(rng, chosen[0])["params"]
     state = initial_state(config.train, params)
     compiling = timed(lambda: [updates.program(state, batch, rng) for batch in chosen])
     seconds = []
@@ -108,4 +110,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    use_huge_pages()
     main()
