@@ -155,13 +155,26 @@ StrictCheckpoint = Annotated[
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A run directory or a model folder.")]
 TextInput = Annotated[Path, typer.Argument(metavar="INPUT", help="Text, one sentence a line; - is stdin.")]
-TextOutput = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where translations go; - is stdout.")]
-NBest = Annotated[int, typer.Option(min=1, metavar="N", help="Translations of each line, best first; at most --beam.")]
-Scores = Annotated[bool, typer.Option("--scores", help="Put the score and a tab before each translation.")]
-JsonLines = Annotated[bool, typer.Option("--json", help="One JSON object a line: text, score, tokens, flags.")]
-StrictInput = Annotated[
-    bool, typer.Option("--strict", help="Refuse input that is not UTF-8; else its bytes are replaced.")
+
+
+TrainedRun = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a training.")]
+ModelOutput = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="MODEL", help="The folder to write.  [default: RUN/average]")
 ]
+LastCheckpoints = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="K", show_default="all there are", help="Average the last K checkpoints."),
+]
+CheckpointStep = Annotated[
+    list[int],
+    typer.Option(
+        metavar="N",
+        default_factory=list,
+        show_default=False,
+        help="Average the checkpoints of these steps. May be repeated.",
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace the model that is there already.")]
 
 OptionalModel = Annotated[Path | None, typer.Argument(metavar="MODEL", help="A run directory or a model folder.")]
 SourceText = Annotated[Path | None, typer.Option("--source", "-s", metavar="FILE", help="Text for MODEL to translate.")]

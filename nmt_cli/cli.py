@@ -9,15 +9,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from nmt_cli import __version__, arguments
-from nmt_cli.errors import Exit, UserError
+from nmt_cli import __version__, arguments, translation_arguments
+from nmt_cli.errors import exit_codes
 
 app = typer.Typer(
     name="nmt",
@@ -31,35 +29,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-
-
-@contextmanager
-def exit_codes() -> Iterator[None]:
-    """Turn what went wrong into a message on stderr and an exit code."""
-    try:
-        yield
-        sys.stdout.flush()
-        return
-    except UserError as error:
-        code = error.code
-        print(f"nmt: {error}", file=sys.stderr)
-    except BrokenPipeError:
-        code = Exit.CLOSED_PIPE
-    except KeyboardInterrupt:
-        code = Exit.INTERRUPTED
-    except OSError as error:
-        code = Exit.RESOURCE
-        print(f"nmt: {error.strerror or error}: {error.filename or 'stdout'}", file=sys.stderr)
-    flush_or_discard_stdout()
-    sys.exit(code)
-
-
-def flush_or_discard_stdout() -> None:
-    """Write out what stdout still holds. Where that fails, drop it: Python would complain about it again at exit."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def call(command: str, given: dict[str, Any]) -> None:
@@ -146,25 +115,93 @@ def translate(
     model: arguments.ModelArgument,
     input: arguments.TextInput = Path("-"),
     *,
-    output: arguments.TextOutput = Path("-"),
+    beside: translation_arguments.Beside,
+    output: translation_arguments.TextOutput = Path("-"),
     beam: arguments.BeamOption = None,
-    n_best: arguments.NBest = 1,
+    n_best: translation_arguments.NBest = 1,
     length_penalty: arguments.LengthPenaltyOption = None,
     batch_size: arguments.BatchSizeOption = None,
-    scores: arguments.Scores = False,
-    json: arguments.JsonLines = False,
-    strict: arguments.StrictInput = False,
+    overrides: translation_arguments.SearchSetting,
+    prefix: translation_arguments.Prefix = "",
+    require: translation_arguments.Require,
+    forbid: translation_arguments.Forbid,
+    replace_unknown: translation_arguments.ReplaceUnknown = False,
+    dictionary: translation_arguments.Dictionary = None,
+    scores: translation_arguments.Scores = False,
+    alignment: translation_arguments.Alignment = False,
+    json: translation_arguments.JsonLines = False,
+    json_input: translation_arguments.JsonInput = False,
+    strict: translation_arguments.StrictInput = False,
     device: arguments.DeviceOption = arguments.Device.AUTO,
     quiet: arguments.QuietOption = False,
 ) -> None:
     """Translate text: a line out for every line in.
 
+    A line longer than search.max_length pieces is split after its sentences, else after clauses, else between words;
+    the parts are translated one by one and put together. search.long_lines=cut cuts it instead. Flags say what
+    happened to a line: empty, split, cut, replaced (bytes), unreadable (JSON), limit (the translation would not end),
+    unmet (a phrase is missing, or there against the wish).
+
     \b
     Examples:
       echo "Un chien court." | nmt translate run
       nmt translate run test.fr -o test.en --beam 10
+      nmt translate run test.fr --with other-run --alignment --json
+      nmt translate run requests.jsonl --json-input --json
     """
     call("translate", locals())
+
+
+@app.command()
+def score(
+    model: arguments.ModelArgument,
+    *,
+    source: translation_arguments.PairSource,
+    target: translation_arguments.PairTarget,
+    beside: translation_arguments.Beside,
+    output: translation_arguments.ScoreOutput = Path("-"),
+    length_penalty: arguments.LengthPenaltyOption = None,
+    batch_size: arguments.BatchSizeOption = None,
+    overrides: translation_arguments.SearchSetting,
+    alignment: translation_arguments.PairAlignment = False,
+    json: translation_arguments.PairJson = False,
+    device: arguments.DeviceOption = arguments.Device.AUTO,
+    quiet: arguments.QuietOption = False,
+) -> None:
+    """Say how likely given translations are.
+
+    A line for every pair: its score (as `nmt translate --scores` has it: log-probability over length penalty), its
+    log-probability, and that for each token, in nats, with tabs between. A blank source has the score 0 with a blank
+    translation and -inf with any other; a blank translation is scored as one that ends at once.
+
+    \b
+    Examples:
+      nmt score run --source test.fr --target test.en
+      nmt score run -s test.fr -t test.en --alignment | cut -f 4
+    """
+    call("score", locals())
+
+
+@app.command()
+def average(
+    run_directory: arguments.TrainedRun,
+    *,
+    output: arguments.ModelOutput = None,
+    last: arguments.LastCheckpoints = None,
+    step: arguments.CheckpointStep,
+    force: arguments.Force = False,
+    quiet: arguments.QuietOption = False,
+) -> None:
+    """Make a model of the mean of a training's checkpoints.
+
+    It often translates better than each of them. How many checkpoints there are is for train.keep to say.
+
+    \b
+    Examples:
+      nmt average run
+      nmt average run --last 5 -o averaged
+    """
+    call("average", locals())
 
 
 @app.command("eval")

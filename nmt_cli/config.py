@@ -135,7 +135,10 @@ class Search:
 
     beam: int = option(5, "hypotheses kept at each step; 1 is greedy", least=1, most=1000)
     length_penalty: float = option(0.6, "alpha of Wu et al. 2016, equation 14; 0 for none", least=0.0)
-    max_length: int = option(200, "longest source line in pieces; longer ones are cut and flagged", least=1)
+    max_length: int = option(200, "longest source sentence in pieces", least=1)
+    long_lines: Literal["split", "cut"] = option(
+        "split", "translate longer lines in parts (sentences, else clauses, else words), or cut them"
+    )
     max_ratio: float = option(2.0, "longest translation, in times the source's pieces (and 10 more)", least=0.1)
     batch_size: int = option(64, "lines translated at a time", least=1)
 

@@ -20,8 +20,9 @@ GROUND = {"batch", "config", "errors", "__init__"}
 ROOMS = {
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"arguments", "commands", "config", "errors", "__init__"},
+    "cli": {"arguments", "translation_arguments", "commands", "config", "errors", "__init__"},
     "arguments": {"config", "errors"},
+    "translation_arguments": {"arguments"},
     "commands": {"run", "training", "visualize", "data", "nn"} | GROUND,
     "visualize": {"run", "data", "nn"} | GROUND,
     "run": {"data", "nn"} | GROUND,
@@ -37,7 +38,7 @@ ROOMS = {
 
 # One library, one place. A library that is not here may be used anywhere.
 PLACES = {
-    "typer": ("cli.py", "arguments.py"),
+    "typer": ("cli.py", "arguments.py", "translation_arguments.py"),
     "tomllib": ("config.py", "data/demo/lexicon.py"),
     "datasets": ("data/",),
     "pyarrow": ("data/",),
