@@ -146,8 +146,8 @@ class Translator:
         return Request(chosen, n_best, with_weights)
 
     def check_attention(self, consequence: str) -> None:
-        """Raise UserError for a model that has none."""
-        if self.seq2seq.config.attention == "none":
+        """Raise UserError where no model has any."""
+        if all(member.config.attention == "none" for member in self.decoding.members):
             raise UserError(f"the model has no attention, so {consequence}", "use a model that has attention")
 
     def translate_lines(
@@ -163,8 +163,8 @@ class Translator:
         for group in grouped(sentences, search.batch_size):
             found = self.decoding.run(self.all_parameters(), group, needed)
             for row, sentence in enumerate(group):
-                text = asked[sentence.line].text[slice(*sentence.span)]
-                parts[sentence.line].append((sentence, writer.write(text, sentence, row, found)))
+                line = asked[sentence.line].text
+                parts[sentence.line].append((sentence, writer.write(line, sentence, row, found)))
         return [join(target, line, in_order(own), request.n_best) for line, own in zip(asked, parts, strict=True)]
 
     def all_parameters(self) -> list[Any]:

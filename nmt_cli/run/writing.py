@@ -33,8 +33,9 @@ class Writer(NamedTuple):
     with_weights: bool
     unknown: Mapping[str, str] | None = None
 
-    def write(self, text: str, sentence: Sentence, row: int, found: Hypotheses) -> Translation:
-        """One row of what search found, as text. text: what the sentence was read from; places are counted in it."""
+    def write(self, line: str, sentence: Sentence, row: int, found: Hypotheses) -> Translation:
+        """One row of what search found, as text; of a part of a line, places are counted in the part."""
+        text = line[slice(*sentence.span)]
         wanted = self.with_weights or self.unknown is not None
         spans = self.source_spans(text, len(sentence.ids) - 1) if wanted else None
         hypotheses = tuple(
@@ -43,6 +44,8 @@ class Writer(NamedTuple):
         at_limit = len(hypotheses[0].tokens) >= longest_translation(len(sentence.ids), self.search)
         flags = tuple(flag for flag, raised in ((CUT, sentence.was_cut), (LIMIT, at_limit)) if raised)
         tokens = tuple(map(self.source.piece, sentence.ids))
+        if len(text) < len(line) and not sentence.was_cut:  # the weights of all parts could fill the memory
+            hypotheses = tuple(replace(hypothesis, weights=None) for hypothesis in hypotheses)
         return Translation(tokens, spans if self.with_weights else None, hypotheses, flags)
 
     def source_spans(self, text: str, count: int) -> tuple[Span, ...]:
@@ -64,7 +67,7 @@ class Writer(NamedTuple):
         )
         if source_spans is None or found.weights is None:
             return made
-        weights = np.asarray(found.weights[row, n, :length, : len(source_spans)])
+        weights = np.array(found.weights[row, n, :length, : len(source_spans)])  # a copy: found is large
         made = replace(made, spans=tuple(self.target.places(ids)), weights=weights)
         if self.unknown is not None and UNK in ids:
             made = replace_unknown(made, ids, text, source_spans, self.unknown)
