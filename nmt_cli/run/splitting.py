@@ -25,7 +25,7 @@ LONGEST_CHARACTER = 16  # code points of what is one character to a reader: lett
 
 # Each matches what a part ends with, white space after it included; marks of scripts that write no spaces need none.
 # Looking behind keeps the time linear: a run of marks is looked at from its beginning only.
-CLOSING = r"[\"')\]}»”’]*+"
+CLOSING = r"(?:[\"')\]}”’]|\s?»)*+"
 SENTENCE_END = re.compile(rf"(?<![.!?…‽।॥؟۔])[.!?…‽।॥؟۔]++{CLOSING}\s+|[。！？｡]+[」』）”’]*\s*")
 CLAUSE_END = re.compile(rf"(?<![,;:،؛])[,;:،؛]++{CLOSING}\s+|\s[-–—]++\s+|[、，；：]+\s*")
 SPACE = re.compile(r"\s+")
