@@ -177,7 +177,7 @@ def score(
     \b
     Examples:
       nmt score run --source test.fr --target test.en
-      nmt score run -s test.fr -t test.en --alignment | cut -f 4
+      nmt score run -s test.fr -t test.en --alignment --json
     """
     call("score", locals())
 

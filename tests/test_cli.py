@@ -68,7 +68,7 @@ def complete(words: str) -> list[str]:
 
 
 def test_the_commands_are_those_of_the_readme():
-    assert NAMES == ["demo", "eval", "info", "prepare", "train", "translate", "visualize"]
+    assert NAMES == ["average", "demo", "eval", "info", "prepare", "score", "train", "translate", "visualize"]
 
 
 @pytest.mark.parametrize("name", NAMES)

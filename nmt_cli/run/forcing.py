@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from nmt_cli.data.lines import is_blank
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.nn.search import Hypotheses
 from nmt_cli.run.decoding import Request, longest_translation
+from nmt_cli.run.joining import blank
 from nmt_cli.run.reading import Line, Sentence, read
 from nmt_cli.run.splitting import LONGEST_PIECE
 from nmt_cli.run.translation import CUT, EMPTY, Hypothesis, Translation
@@ -42,7 +44,7 @@ class Forcing(NamedTuple):
 
     def run(self, sources: Sequence[str], targets: Sequence[str]) -> list[Translation]:
         """Each pair as the translation that search would have reported, had it found these pieces."""
-        results = [unread(target) for target in targets]
+        results = [self.unread(target) for target in targets]
         for group in self.batches(self.pairs(sources, targets)):
             found = self.score([pair.sentence for pair in group], [pair.target for pair in group], self.request)
             for row, pair in enumerate(group):
@@ -90,7 +92,8 @@ class Forcing(NamedTuple):
         made = Hypothesis(made.text, made.score, made.tokens, made.log_probs, tuple(spans), weights)
         return Translation(tokens, source_spans, (writer.aligned(made, read_from, source_spans),), flags)
 
-
-def unread(target: str) -> Translation:
-    """Of a pair whose source is blank: the model would not be asked, and its translation is blank for certain."""
-    return Translation(n_best=(Hypothesis(target, 0.0 if is_blank(target) else -math.inf),), flags=(EMPTY,))
+    def unread(self, target: str) -> Translation:
+        """Of a pair whose source is blank: the model would not be asked, and its translation is blank for certain."""
+        made = Hypothesis(target, 0.0 if is_blank(target) else -math.inf)
+        known = blank(made) if self.request.with_weights else Translation(n_best=(made,))
+        return replace(known, flags=(EMPTY,))

@@ -20,14 +20,15 @@ Part = tuple[Sentence, Translation]
 END = SPECIAL_PIECES[EOS]
 
 
-def join(tokenizer: Tokenizer, line: Line, parts: Sequence[Part], n_best: int) -> Translation:
+def join(tokenizer: Tokenizer, line: Line, parts: Sequence[Part], n_best: int, aligned: bool = False) -> Translation:
     """The translation of a line, from those of the sentences that it was read as, in their order.
 
     tokenizer: of the target. n_best: hypotheses of a line that was split; its best are those whose parts' scores have
-    the highest sum.
+    the highest sum. aligned: whether the parts are; a line with nothing in it then has an alignment of no words.
     """
     if not parts:
-        return Translation(flags=(*line.flags, EMPTY), fields=line.fields)
+        nothing = blank(Hypothesis()) if aligned else Translation()
+        return replace(nothing, flags=(*line.flags, EMPTY), fields=line.fields)
     is_whole = len(parts) == 1 and parts[0][0].span[0] == 0
     whole = parts[0][1] if is_whole else join_parts(line.text, parts, n_best)
     raised = {flag for _, part in parts for flag in part.flags}
@@ -35,6 +36,11 @@ def join(tokenizer: Tokenizer, line: Line, parts: Sequence[Part], n_best: int) -
     split = [SPLIT] if len(parts) > 1 else []
     unmet = [UNMET] if misses(tokenizer, line, whole.text) else []
     return replace(whole, flags=(*line.flags, *split, *flags, *unmet), fields=line.fields)
+
+
+def blank(hypothesis: Hypothesis) -> Translation:
+    """Of a line with nothing to read in it, aligned."""
+    return Translation(source_spans=(), n_best=(replace(hypothesis, spans=(), alignment=()),))
 
 
 def join_parts(text: str, parts: Sequence[Part], n_best: int) -> Translation:

@@ -165,7 +165,10 @@ class Translator:
             for row, sentence in enumerate(group):
                 line = asked[sentence.line].text
                 parts[sentence.line].append((sentence, writer.write(line, sentence, row, found)))
-        return [join(target, line, in_order(own), request.n_best) for line, own in zip(asked, parts, strict=True)]
+        return [
+            join(target, line, in_order(own), request.n_best, request.with_weights)
+            for line, own in zip(asked, parts, strict=True)
+        ]
 
     def all_parameters(self) -> list[Any]:
         """Of each model that translates."""
