@@ -16,7 +16,7 @@ from nmt_cli.batch import PAD
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.search import Hypotheses, search
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.device import Note, compile_aloud
+from nmt_cli.run.device import Note, compile_aloud, out_of_memory
 from nmt_cli.run.reading import Sentence
 
 FEW = 8  # lines for which there is a shape between one line and a full batch
@@ -64,7 +64,8 @@ class Decoding:
                 self.compiled[shape] = compile_aloud(self.decode, *arguments, what=what, note=self.note, **static)
             found: Hypotheses = jax.device_get(self.compiled[shape](*arguments))
         except jax.errors.JaxRuntimeError as error:
-            raise out_of_memory(error, rows) from error
+            when, hint = f"while translating {rows} lines at a time", f"try --batch-size {max(rows // 2, 1)}"
+            raise out_of_memory(error, when, hint) from error
         if not np.isfinite(found.scores[: len(group), 0]).all():
             raise UserError(
                 "the model computes scores that are not numbers", "train it again, or use another", Exit.DIVERGED
@@ -104,14 +105,3 @@ def padded_length(length: int, most: int) -> int:
         power = 1 << (shape.bit_length() - 1)
         shape = power * 2 if shape > power or shape == SHORTEST_SHAPE else power * 3 // 2
     return min(shape, most)
-
-
-def out_of_memory(error: Exception, rows: int) -> Exception:
-    """What to raise for an error of the device: with the way out when it is memory, else as it is."""
-    if "RESOURCE_EXHAUSTED" not in str(error):
-        return error
-    return UserError(
-        f"out of memory while translating {rows} lines at a time",
-        f"try --batch-size {max(rows // 2, 1)}",
-        Exit.RESOURCE,
-    )
