@@ -17,7 +17,7 @@ from nmt_cli.nn.ensemble import Ensemble
 from nmt_cli.nn.forced_scoring import score_ids
 from nmt_cli.nn.search import Hypotheses, search
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.device import Note, compile_aloud
+from nmt_cli.run.device import Note, compile_aloud, out_of_memory
 from nmt_cli.run.reading import Sentence
 
 FEW = 8  # lines for which there is a shape between one line and a full batch
@@ -95,7 +95,8 @@ class Decoding:
                 self.compiled[shape] = compile_aloud(function, *arguments, what=what, note=self.note, **static)
             return jax.device_get(self.compiled[shape](*arguments))
         except jax.errors.JaxRuntimeError as error:
-            raise out_of_memory(error, rows) from error
+            when, hint = f"while translating {rows} lines at a time", f"try --batch-size {max(rows // 2, 1)}"
+            raise out_of_memory(error, when, hint) from error
 
     @staticmethod
     def finite(found: Hypotheses, count: int) -> Hypotheses:
@@ -163,14 +164,3 @@ def padded_length(length: int, most: int | None = None) -> int:
         power = 1 << (shape.bit_length() - 1)
         shape = power * 2 if shape > power or shape == SHORTEST_SHAPE else power * 3 // 2
     return shape if most is None else min(shape, most)
-
-
-def out_of_memory(error: Exception, rows: int) -> Exception:
-    """What to raise for an error of the device: with the way out when it is memory, else as it is."""
-    if "RESOURCE_EXHAUSTED" not in str(error):
-        return error
-    return UserError(
-        f"out of memory while translating {rows} lines at a time",
-        f"try --batch-size {max(rows // 2, 1)}",
-        Exit.RESOURCE,
-    )
