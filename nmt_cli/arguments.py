@@ -156,26 +156,6 @@ StrictCheckpoint = Annotated[
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A run directory or a model folder.")]
 TextInput = Annotated[Path, typer.Argument(metavar="INPUT", help="Text, one sentence a line; - is stdin.")]
 
-
-TrainedRun = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a training.")]
-ModelOutput = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="MODEL", help="The folder to write.  [default: RUN/average]")
-]
-LastCheckpoints = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="K", show_default="all there are", help="Average the last K checkpoints."),
-]
-CheckpointStep = Annotated[
-    list[int],
-    typer.Option(
-        metavar="N",
-        default_factory=list,
-        show_default=False,
-        help="Average the checkpoints of these steps. May be repeated.",
-    ),
-]
-Force = Annotated[bool, typer.Option("--force", help="Replace the model that is there already.")]
-
 OptionalModel = Annotated[Path | None, typer.Argument(metavar="MODEL", help="A run directory or a model folder.")]
 SourceText = Annotated[Path | None, typer.Option("--source", "-s", metavar="FILE", help="Text for MODEL to translate.")]
 Hypothesis = Annotated[

@@ -6,16 +6,14 @@ takes here, by the same names.
 
 from __future__ import annotations
 
-import importlib
-import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from nmt_cli import __version__, arguments, translation_arguments
-from nmt_cli.errors import exit_codes
+from nmt_cli import __version__, arguments, calling, translating
+from nmt_cli.process import use_huge_pages
 
 app = typer.Typer(
     name="nmt",
@@ -29,15 +27,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-
-
-def call(command: str, given: dict[str, Any]) -> None:
-    """Load `nmt_cli.commands.<command>` and run it.
-
-    Errors are caught here and not around `app()`, because Typer turns a closed pipe into exit code 1.
-    """
-    with exit_codes():
-        importlib.import_module(f"nmt_cli.commands.{command}").run(**given)
 
 
 def show_version(wanted: bool) -> None:
@@ -81,7 +70,7 @@ def prepare(
       nmt prepare data -s train.fr -t train.en --valid-source val.fr --valid-target val.en
       nmt prepare data --corpus pairs.tsv -s fr -t en
     """
-    call("prepare", locals())
+    calling.call("prepare", locals())
 
 
 @app.command()
@@ -107,101 +96,12 @@ def train(
       nmt train data run
       nmt train data run --recipe multi30k-fr-en --set train.max_steps=2000
     """
-    call("train", locals())
+    calling.call("train", locals())
 
 
-@app.command()
-def translate(
-    model: arguments.ModelArgument,
-    input: arguments.TextInput = Path("-"),
-    *,
-    beside: translation_arguments.Beside,
-    output: translation_arguments.TextOutput = Path("-"),
-    beam: arguments.BeamOption = None,
-    n_best: translation_arguments.NBest = 1,
-    length_penalty: arguments.LengthPenaltyOption = None,
-    batch_size: arguments.BatchSizeOption = None,
-    overrides: translation_arguments.SearchSetting,
-    prefix: translation_arguments.Prefix = "",
-    require: translation_arguments.Require,
-    forbid: translation_arguments.Forbid,
-    replace_unknown: translation_arguments.ReplaceUnknown = False,
-    dictionary: translation_arguments.Dictionary = None,
-    scores: translation_arguments.Scores = False,
-    alignment: translation_arguments.Alignment = False,
-    json: translation_arguments.JsonLines = False,
-    json_input: translation_arguments.JsonInput = False,
-    strict: translation_arguments.StrictInput = False,
-    device: arguments.DeviceOption = arguments.Device.AUTO,
-    quiet: arguments.QuietOption = False,
-) -> None:
-    """Translate text: a line out for every line in.
-
-    A line longer than search.max_length pieces is split after its sentences, else after clauses, else between words;
-    the parts are translated one by one and put together. search.long_lines=cut cuts it instead. Flags say what
-    happened to a line: empty, split, cut, replaced (bytes), unreadable (JSON), limit (the translation would not end),
-    unmet (a phrase is missing, or there against the wish).
-
-    \b
-    Examples:
-      echo "Un chien court." | nmt translate run
-      nmt translate run test.fr -o test.en --beam 10
-      nmt translate run test.fr --with other-run --alignment --json
-      nmt translate run requests.jsonl --json-input --json
-    """
-    call("translate", locals())
-
-
-@app.command()
-def score(
-    model: arguments.ModelArgument,
-    *,
-    source: translation_arguments.PairSource,
-    target: translation_arguments.PairTarget,
-    beside: translation_arguments.Beside,
-    output: translation_arguments.ScoreOutput = Path("-"),
-    length_penalty: arguments.LengthPenaltyOption = None,
-    batch_size: arguments.BatchSizeOption = None,
-    overrides: translation_arguments.SearchSetting,
-    alignment: translation_arguments.PairAlignment = False,
-    json: translation_arguments.PairJson = False,
-    device: arguments.DeviceOption = arguments.Device.AUTO,
-    quiet: arguments.QuietOption = False,
-) -> None:
-    """Say how likely given translations are.
-
-    A line for every pair: its score (as `nmt translate --scores` has it: log-probability over length penalty), its
-    log-probability, and that for each token, in nats, with tabs between. A blank source has the score 0 with a blank
-    translation and -inf with any other; a blank translation is scored as one that ends at once.
-
-    \b
-    Examples:
-      nmt score run --source test.fr --target test.en
-      nmt score run -s test.fr -t test.en --alignment --json
-    """
-    call("score", locals())
-
-
-@app.command()
-def average(
-    run_directory: arguments.TrainedRun,
-    *,
-    output: arguments.ModelOutput = None,
-    last: arguments.LastCheckpoints = None,
-    step: arguments.CheckpointStep,
-    force: arguments.Force = False,
-    quiet: arguments.QuietOption = False,
-) -> None:
-    """Make a model of the mean of a training's checkpoints.
-
-    It often translates better than each of them. How many checkpoints there are is for train.keep to say.
-
-    \b
-    Examples:
-      nmt average run
-      nmt average run --last 5 -o averaged
-    """
-    call("average", locals())
+app.command()(translating.translate)
+app.command()(translating.score)
+app.command()(translating.average)
 
 
 @app.command("eval")
@@ -231,7 +131,7 @@ def evaluate(
       nmt eval run --source test.fr --reference test.en
       nmt eval --hypothesis output.en --reference test.en --metric bleu,chrf
     """
-    call("eval", locals())
+    calling.call("eval", locals())
 
 
 @app.command()
@@ -265,7 +165,7 @@ def visualize(
       nmt visualize run "Je suis étudiant." --heatmap alignment.svg
       nmt visualize run --training curves.svg
     """
-    call("visualize", locals())
+    calling.call("visualize", locals())
 
 
 @app.command()
@@ -279,7 +179,7 @@ def info(path: arguments.InfoPath, *, json: arguments.JsonOption = False) -> Non
       nmt info run
       nmt info data --json
     """
-    call("info", locals())
+    calling.call("info", locals())
 
 
 @app.command()
@@ -290,19 +190,7 @@ def demo(
 
     Prepares, trains, translates and scores, showing each command. Needs no network and a minute or two.
     """
-    call("demo", locals())
-
-
-def use_huge_pages() -> None:
-    """Start this process again with an allocator that asks Linux for huge pages, if it is not so already.
-
-    An update allocates and frees some hundred MB; page by page, that cost a fifth of the time of training (measured).
-    The GNU C library reads the setting when a process starts, so there is no later moment.
-    """
-    name, setting = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"
-    if sys.platform == "linux" and "glibc.malloc.hugetlb" not in os.environ.get(name, ""):
-        tunables = ":".join(filter(None, [os.environ.get(name), setting]))
-        os.execve(sys.executable, sys.orig_argv, {**os.environ, name: tunables})  # noqa: S606 (ourselves)
+    calling.call("demo", locals())
 
 
 def main() -> None:

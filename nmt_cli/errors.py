@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -41,32 +37,3 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.what}\n  {self.hint}" if self.hint else self.what
-
-
-@contextmanager
-def exit_codes() -> Iterator[None]:
-    """Turn what went wrong into a message on stderr and an exit code."""
-    try:
-        yield
-        sys.stdout.flush()
-        return
-    except UserError as error:
-        code = error.code
-        sys.stderr.write(f"nmt: {error}\n")
-    except BrokenPipeError:
-        code = Exit.CLOSED_PIPE
-    except KeyboardInterrupt:
-        code = Exit.INTERRUPTED
-    except OSError as error:
-        code = Exit.RESOURCE
-        sys.stderr.write(f"nmt: {error.strerror or error}: {error.filename or 'stdout'}\n")
-    flush_or_discard_stdout()
-    sys.exit(code)
-
-
-def flush_or_discard_stdout() -> None:
-    """Write out what stdout still holds. Where that fails, drop it: Python would complain about it again at exit."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

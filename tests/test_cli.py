@@ -12,7 +12,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from nmt_cli import __version__, cli
+from nmt_cli import __version__, calling, cli
 from nmt_cli.config import SECTIONS, recipe_folder
 from nmt_cli.errors import Exit, UserError
 
@@ -88,7 +88,7 @@ def test_every_parameter_is_explained(name):
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"demo"}))
 def test_help_shows_examples_that_parse(name, monkeypatch):
     ran = []
-    monkeypatch.setattr(cli, "call", lambda command, given: ran.append(command))
+    monkeypatch.setattr(calling, "call", lambda command, given: ran.append(command))
     lines = [line.strip() for line in nmt(name, "--help").stdout.splitlines()]
     examples = [line.partition("nmt ")[2].split() for line in lines if line.startswith(("nmt ", "echo "))]
     assert examples
@@ -154,7 +154,7 @@ def test_a_command_takes_what_its_signature_hands_over(name):
 
 def test_options_reach_the_command_by_their_names(monkeypatch):
     seen = {}
-    monkeypatch.setattr(cli, "call", lambda command, given: seen.update(given, command=command))
+    monkeypatch.setattr(calling, "call", lambda command, given: seen.update(given, command=command))
     nmt("train", "data", "run", "--set", "model.dropout=0.3", "--set", "train.seed=2", "--device", "cpu")
     assert seen["command"] == "train"
     assert (seen["data_directory"], seen["run_directory"]) == (Path("data"), Path("run"))
@@ -165,7 +165,7 @@ def test_options_reach_the_command_by_their_names(monkeypatch):
 
 def test_options_that_repeat_start_empty(monkeypatch):
     seen = {}
-    monkeypatch.setattr(cli, "call", lambda command, given: seen.update(given))
+    monkeypatch.setattr(calling, "call", lambda command, given: seen.update(given))
     nmt("prepare", "data")
     assert [seen[name] for name in ("source", "target", "corpus", "overrides")] == [[], [], [], []]
 

@@ -1,4 +1,4 @@
-"""The arguments and options of `nmt translate` and `nmt score`."""
+"""`nmt translate`, `nmt score` and `nmt average`: signatures, options and help texts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from nmt_cli.arguments import option_names
+from nmt_cli import arguments, calling
 
 
 def search_names(incomplete: str) -> list[tuple[str, str]]:
     """`search.key=` and its explanation, for shell completion of --set."""
-    return [entry for entry in option_names(incomplete) if entry[0].startswith("search.")]
+    return [entry for entry in arguments.option_names(incomplete) if entry[0].startswith("search.")]
 
 
 Beside = Annotated[
@@ -124,3 +124,111 @@ TextOutput = Annotated[
         help="Where translations go; - is stdout. They are written to FILE.partial, which becomes FILE at the end.",
     ),
 ]
+TrainedRun = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a training.")]
+ModelOutput = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="MODEL", help="The folder to write.  [default: RUN/average]")
+]
+LastCheckpoints = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="K", show_default="all there are", help="Average the last K checkpoints."),
+]
+CheckpointStep = Annotated[
+    list[int],
+    typer.Option(
+        metavar="N",
+        default_factory=list,
+        show_default=False,
+        help="Average the checkpoints of these steps. May be repeated.",
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace the model that is there already.")]
+
+
+def translate(
+    model: arguments.ModelArgument,
+    input: arguments.TextInput = Path("-"),
+    *,
+    beside: Beside,
+    output: TextOutput = Path("-"),
+    beam: arguments.BeamOption = None,
+    n_best: NBest = 1,
+    length_penalty: arguments.LengthPenaltyOption = None,
+    batch_size: arguments.BatchSizeOption = None,
+    overrides: SearchSetting,
+    prefix: Prefix = "",
+    require: Require,
+    forbid: Forbid,
+    replace_unknown: ReplaceUnknown = False,
+    dictionary: Dictionary = None,
+    scores: Scores = False,
+    alignment: Alignment = False,
+    json: JsonLines = False,
+    json_input: JsonInput = False,
+    strict: StrictInput = False,
+    device: arguments.DeviceOption = arguments.Device.AUTO,
+    quiet: arguments.QuietOption = False,
+) -> None:
+    """Translate text: a line out for every line in.
+
+    A line longer than search.max_length pieces is translated in parts: after sentences, else after clauses, else
+    between words; search.long_lines=cut cuts it. Flags say what happened to a line: empty, split, cut, replaced (its
+    bytes), unreadable (as JSON), limit (its translation did not end), unmet (a phrase is missing, or unwanted).
+
+    \b
+    Examples:
+      echo "Un chien court." | nmt translate run
+      nmt translate run test.fr -o test.en --beam 10
+      nmt translate run test.fr --with other-run --alignment --json
+      nmt translate run requests.jsonl --json-input --json
+    """
+    calling.call("translate", locals())
+
+
+def score(
+    model: arguments.ModelArgument,
+    *,
+    source: PairSource,
+    target: PairTarget,
+    beside: Beside,
+    output: ScoreOutput = Path("-"),
+    length_penalty: arguments.LengthPenaltyOption = None,
+    batch_size: arguments.BatchSizeOption = None,
+    overrides: SearchSetting,
+    alignment: PairAlignment = False,
+    json: PairJson = False,
+    device: arguments.DeviceOption = arguments.Device.AUTO,
+    quiet: arguments.QuietOption = False,
+) -> None:
+    """Say how likely given translations are.
+
+    A line for every pair: its score (as `nmt translate --scores` has it: log-probability over length penalty), its
+    log-probability, and that for each token, in nats, with tabs between. A blank source has the score 0 with a blank
+    translation and -inf with any other; a blank translation is scored as one that ends at once.
+
+    \b
+    Examples:
+      nmt score run --source test.fr --target test.en
+      nmt score run -s test.fr -t test.en --alignment --json
+    """
+    calling.call("score", locals())
+
+
+def average(
+    run_directory: TrainedRun,
+    *,
+    output: ModelOutput = None,
+    last: LastCheckpoints = None,
+    step: CheckpointStep,
+    force: Force = False,
+    quiet: arguments.QuietOption = False,
+) -> None:
+    """Make a model of the mean of a training's checkpoints.
+
+    It often translates better than each of them. How many checkpoints there are is for train.keep to say.
+
+    \b
+    Examples:
+      nmt average run
+      nmt average run --last 5 -o averaged
+    """
+    calling.call("average", locals())
