@@ -79,8 +79,14 @@ def translate(
     quiet: bool,
 ) -> list[str]:
     """The model's translations."""
-    from nmt_cli.run.translator import Translator  # JAX takes seconds to load, and --hypothesis does without it
+    # JAX takes seconds to load, and --hypothesis does without it.
+    from nmt_cli.commands.translate import collect_flags, note_flags
+    from nmt_cli.run.translator import Translator
 
     translator = Translator.load(model, device, no_note if quiet else note)
     found = translator.translate(lines, beam=beam, length_penalty=length_penalty, batch_size=batch_size)
+    flagged: dict[str, list[int]] = {}
+    for number, translation in enumerate(found, start=1):
+        collect_flags(flagged, number, translation)
+    note_flags(flagged)
     return [translation.text for translation in found]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nmt_cli.commands.eval import read_all
 from nmt_cli.commands.notes import no_note, note, note_tally, plural
-from nmt_cli.commands.translate import alignment_of, note_flags, search_settings
+from nmt_cli.commands.translate import alignment_of, collect_flags, note_flags, search_settings
 from nmt_cli.data.tally import Tally
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.run.output import open_output
@@ -44,8 +44,7 @@ def run(
     total, tokens = 0.0, 0
     with open_output(output) as write:
         for number, pair in enumerate(scored(translator, sources, targets, alignment, settings), start=1):
-            for flag in pair.flags:
-                flagged.setdefault(flag, []).append(number)
+            collect_flags(flagged, number, pair)
             if pair.log_probs:
                 total, tokens = total + pair.n_best[0].log_prob, tokens + len(pair.log_probs)
             write(jsonlib.dumps(as_dict(pair), ensure_ascii=False) + "\n" if json else as_line(pair))

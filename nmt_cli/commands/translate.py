@@ -108,8 +108,7 @@ def write_all(
     """Write each translation as soon as it is there. Returns the lines that were flagged, counted from 1, by flag."""
     flagged: dict[str, list[int]] = {}
     for index, translation in enumerate(translations):
-        for flag in translation.flags:
-            flagged.setdefault(flag, []).append(index + 1)
+        collect_flags(flagged, index + 1, translation)
         if json:
             write(as_json(translation) + "\n")
         elif n_best > 1:
@@ -151,6 +150,12 @@ def n_best_lines(index: int, translation: Translation) -> Iterator[str]:
         if hypothesis.alignment is not None:
             columns.append(alignment_of(hypothesis.alignment))
         yield " ||| ".join(columns) + "\n"
+
+
+def collect_flags(flagged: dict[str, list[int]], number: int, translation: Translation) -> None:
+    """Remember a line's number under each of its flags."""
+    for flag in translation.flags:
+        flagged.setdefault(flag, []).append(number)
 
 
 def note_flags(flagged: dict[str, list[int]]) -> None:

@@ -102,7 +102,7 @@ class Translator:
         search: settings of the section [search] of the configuration, as `beam=5`; the model's own where None.
         Raises UserError when one is unknown or out of its range.
         """
-        return self.translate_lines(lines, self.request(n_best, with_weights, **search), unknown)
+        return self.translate_lines(lines, self.request(n_best, with_weights, unknown, **search), unknown)
 
     def translate_stream(
         self,
@@ -116,9 +116,7 @@ class Translator:
 
         Options as in `translate`. Lines that are there already are translated together, sorted by length.
         """
-        request = self.request(n_best, with_weights, **search)
-        if unknown is not None:
-            self.check_attention("unknown words cannot be replaced")
+        request = self.request(n_best, with_weights, unknown, **search)
         groups = take_what_is_there(lines, LOOK_AHEAD * request.search.batch_size)
         return (translation for group in groups for translation in self.translate_lines(group, request, unknown))
 
@@ -131,24 +129,23 @@ class Translator:
         Lines and translations longer than the model reads and writes are cut, and flagged CUT.
         Options as in `translate`.
         """
-        request = self.request(1, with_weights, **{**search, "long_lines": "cut"})
+        request = self.request(with_weights=with_weights, **{**search, "long_lines": "cut"})
         score = partial(self.decoding.score, self.all_parameters())
         return Forcing(self.source_tokenizer, self.target_tokenizer, request, score).run(sources, targets)
 
-    def request(self, n_best: int = 1, with_weights: bool = False, **search: Any) -> Request:
+    def request(
+        self, n_best: int = 1, with_weights: bool = False, unknown: Mapping[str, str] | None = None, **search: Any
+    ) -> Request:
         """Options as in `translate`, checked, with the model's own where None. Raises UserError."""
         given = {name: value for name, value in search.items() if value is not None}
         chosen = dataclasses.replace(self.defaults, **config.from_sections({"search": given})["search"])
         if not 1 <= n_best <= chosen.beam:
             raise UserError(f"{n_best} hypotheses for each line need a beam at least as wide", f"try --beam {n_best}")
-        if with_weights:
-            self.check_attention("there is no alignment")
+        attends = any(member.config.attention != "none" for member in self.decoding.members)
+        if (with_weights or unknown is not None) and not attends:
+            hint = "there is nothing that words could be aligned or replaced by"
+            raise UserError("the model has no attention", hint)
         return Request(chosen, n_best, with_weights)
-
-    def check_attention(self, consequence: str) -> None:
-        """Raise UserError where no model has any."""
-        if all(member.config.attention == "none" for member in self.decoding.members):
-            raise UserError(f"the model has no attention, so {consequence}", "use a model that has attention")
 
     def translate_lines(
         self, lines: Sequence[str | Line], request: Request, unknown: Mapping[str, str] | None = None
