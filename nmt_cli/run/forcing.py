@@ -87,7 +87,7 @@ class Forcing(NamedTuple):
         writer = Writer(self.source, self.target, self.request.search, with_weights=True)
         read_from = source[slice(*pair.sentence.span)]
         source_spans = writer.source_spans(read_from, len(ids) - 1)
-        weights = np.asarray(found.weights[row, 0, :length, : len(ids)])
+        weights = np.array(found.weights[row, 0, :length, : len(ids)])  # a copy: found is large
         spans = self.target.spans(target[: length * LONGEST_PIECE])[: length - 1] if pair.target else []
         made = Hypothesis(made.text, made.score, made.tokens, made.log_probs, tuple(spans), weights)
         return Translation(tokens, source_spans, (writer.aligned(made, read_from, source_spans),), flags)
