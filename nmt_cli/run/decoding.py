@@ -17,7 +17,7 @@ from nmt_cli.nn.penalties import GNMT_OFFSET, Ranking
 from nmt_cli.nn.sampling import Shape
 from nmt_cli.nn.search import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.device import Note, compile_aloud
+from nmt_cli.run.device import Note, compile_aloud, out_of_memory
 from nmt_cli.run.programs import Chance, Demand, Plan, force_ids, translate_ids
 from nmt_cli.run.reading import Sentence
 
@@ -134,7 +134,8 @@ class Decoding:
                 )
             return jax.device_get(self.compiled[shape](parameters, *arguments))
         except jax.errors.JaxRuntimeError as error:
-            raise out_of_memory(error, rows) from error
+            when, hint = f"while translating {rows} lines at a time", f"try --batch-size {max(rows // 2, 1)}"
+            raise out_of_memory(error, when, hint) from error
 
 
 def demand(group: Sequence[Sentence], request: Request) -> Demand:
@@ -241,14 +242,3 @@ def finite(found: Hypotheses, count: int) -> Hypotheses:
             "the model computes scores that are not numbers", "train it again, or use another", Exit.DIVERGED
         )
     return found
-
-
-def out_of_memory(error: Exception, rows: int) -> Exception:
-    """What to raise for an error of the device: with the way out when it is memory, else as it is."""
-    if "RESOURCE_EXHAUSTED" not in str(error):
-        return error
-    return UserError(
-        f"out of memory while translating {rows} lines at a time",
-        f"try --batch-size {max(rows // 2, 1)}",
-        Exit.RESOURCE,
-    )
