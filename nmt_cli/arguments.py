@@ -25,6 +25,14 @@ class Language(StrEnum):
     KO = "ko"
 
 
+class Method(StrEnum):
+    """How a translation is looked for."""
+
+    BEAM = "beam"
+    SAMPLE = "sample"
+    MBR = "mbr"
+
+
 class BadLines(StrEnum):
     """What happens to lines that are not UTF-8."""
 
@@ -48,6 +56,11 @@ def option_names(incomplete: str) -> list[tuple[str, str]]:
 
     options = ((f"{name}.{f.name}=", f.metadata["help"]) for name, section in SECTIONS.items() for f in fields(section))
     return [(option, explanation) for option, explanation in options if option.startswith(incomplete)]
+
+
+def search_option_names(incomplete: str) -> list[tuple[str, str]]:
+    """Those of the section [search]."""
+    return [option for option in option_names(incomplete) if option[0].startswith("search.")]
 
 
 RecipeOption = Annotated[
@@ -85,6 +98,27 @@ LengthPenaltyOption = Annotated[
 ]
 BatchSizeOption = Annotated[
     int | None, typer.Option(min=1, metavar="N", show_default=FromModel, help="Lines translated at a time.")
+]
+MethodOption = Annotated[
+    Method | None,
+    typer.Option(
+        show_default=FromModel,
+        help="Beam search; random samples; or, of random samples, the one most like the others (minimum Bayes risk).",
+    ),
+]
+SeedOption = Annotated[
+    int | None, typer.Option(min=0, metavar="N", show_default=FromModel, help="Samples follow from it and the line.")
+]
+SearchSetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="SEARCH.KEY=VALUE",
+        default_factory=list,
+        show_default=False,
+        autocompletion=search_option_names,
+        help="Change any setting of the search, for example search.top_k=10 or search.no_repeat=3. May be repeated.",
+    ),
 ]
 
 DataOutput = Annotated[Path, typer.Argument(metavar="DATA", help="The directory to write.")]

@@ -114,6 +114,8 @@ def evaluate(
     metric: arguments.MetricOption = "bleu",
     beam: arguments.BeamOption = None,
     length_penalty: arguments.LengthPenaltyOption = None,
+    method: arguments.MethodOption = None,
+    overrides: arguments.SearchSetOption,
     batch_size: arguments.BatchSizeOption = None,
     bootstrap: arguments.Bootstrap = 1000,
     lowercase: arguments.LowercaseOption = False,

@@ -16,9 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from nmt_cli.combinations import refusals
+from nmt_cli.combinations import refusals, searching
 from nmt_cli.errors import UserError
 from nmt_cli.options import check_value, nearest, option
+from nmt_cli.sections import Search
+
+__all__ = ["Search"]  # a section like those below
 
 Sections = dict[str, dict[str, Any]]
 
@@ -130,23 +133,6 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Search:
-    """How a translation is looked for."""
-
-    beam: int = option(5, "hypotheses kept at each step; 1 is greedy", least=1, most=1000)
-    length_penalty: float = option(0.6, "alpha of Wu et al. 2016, equation 14; 0 for none", least=0.0)
-    max_length: int = option(200, "longest source sentence in pieces", least=1)
-    long_lines: Literal["split", "cut"] = option(
-        "split", "translate longer lines in parts (sentences, else clauses, else words), or cut them"
-    )
-    max_ratio: float = option(2.0, "longest translation, in times the source's pieces (and 10 more)", least=0.1)
-    batch_size: int = option(64, "lines translated at a time", least=1)
-    ensemble: Literal["probabilities", "log_probabilities"] = option(
-        "probabilities", "what is averaged at each step where several models translate together"
-    )
-
-
-@dataclass(frozen=True)
 class Config:
     """A resolved configuration: what a run does, completely."""
 
@@ -210,6 +196,17 @@ def parse_overrides(overrides: Iterable[str]) -> Sections:
     return from_sections(sections)
 
 
+def search_settings(given: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Settings of the search from options of the command line, where they are not None, and from `--set`.
+
+    Raises UserError for settings of other sections.
+    """
+    sections = parse_overrides(overrides)
+    for name in sections.keys() - {"search"}:
+        raise UserError(f"--set {name}.{next(iter(sections[name]))} cannot change a model", "set search.KEY=VALUE only")
+    return {**sections.get("search", {}), **{name: value for name, value in given.items() if value is not None}}
+
+
 def from_sections(sections: Mapping[str, Any], where: str = "") -> Sections:
     """Check names, types and ranges; ints become floats where floats are meant.
 
@@ -240,7 +237,17 @@ def types_of(section: str) -> dict[str, Any]:
 
 def check_combinations(config: Config) -> None:
     """Refuse what cannot work together. Raises UserError with the fix."""
-    for refused, what, fix in refusals(config):
+    refuse(refusals(config))
+
+
+def check_search(search: Search, model: Model) -> None:
+    """Refuse what cannot work together when a model translates. Raises UserError with the fix."""
+    refuse(searching(search, model))
+
+
+def refuse(refusals: Iterable[tuple[bool, str, str]]) -> None:
+    """Raise UserError for the first of these that is so."""
+    for refused, what, fix in refusals:
         if refused:
             raise UserError(what, fix)
 

@@ -9,12 +9,6 @@ import typer
 
 from nmt_cli import arguments, calling
 
-
-def search_names(incomplete: str) -> list[tuple[str, str]]:
-    """`search.key=` and its explanation, for shell completion of --set."""
-    return [entry for entry in arguments.option_names(incomplete) if entry[0].startswith("search.")]
-
-
 Beside = Annotated[
     list[Path],
     typer.Option(
@@ -24,17 +18,6 @@ Beside = Annotated[
         show_default=False,
         help="Another model that works together with the first (an ensemble): what they think of each piece is "
         "averaged. May be repeated.",
-    ),
-]
-SearchSetting = Annotated[
-    list[str],
-    typer.Option(
-        "--set",
-        metavar="search.KEY=VALUE",
-        default_factory=list,
-        show_default=False,
-        autocompletion=search_names,
-        help="Change one setting of the search, for example search.max_ratio=3. May be repeated.",
     ),
 ]
 Prefix = Annotated[str, typer.Option(metavar="TEXT", help="What every translation begins with.", show_default=False)]
@@ -110,9 +93,9 @@ NBest = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        help="Translations of each line, best first; at most --beam. Each on a line of its own, as "
-        "LINE ||| TEXT ||| logprob= LOG-PROBABILITY ||| SCORE, lines counted from 0, "
-        "and ||| ALIGNMENT with --alignment.",
+        help="Translations of each line, best first; at most --beam, or samples with --method sample. Each on a line "
+        "of its own, as LINE ||| TEXT ||| logprob= LOG-PROBABILITY ||| SCORE, lines counted from 0, and ||| ALIGNMENT "
+        "with --alignment.",
     ),
 ]
 TextOutput = Annotated[
@@ -153,8 +136,10 @@ def translate(
     beam: arguments.BeamOption = None,
     n_best: NBest = 1,
     length_penalty: arguments.LengthPenaltyOption = None,
+    method: arguments.MethodOption = None,
+    seed: arguments.SeedOption = None,
     batch_size: arguments.BatchSizeOption = None,
-    overrides: SearchSetting,
+    overrides: arguments.SearchSetOption,
     prefix: Prefix = "",
     require: Require,
     forbid: Forbid,
@@ -178,6 +163,7 @@ def translate(
     Examples:
       echo "Un chien court." | nmt translate run
       nmt translate run test.fr -o test.en --beam 10
+      nmt translate run test.fr --method sample --n-best 5 --seed 7
       nmt translate run test.fr --with other-run --alignment --json
       nmt translate run requests.jsonl --json-input --json
     """
@@ -193,7 +179,7 @@ def score(
     output: ScoreOutput = Path("-"),
     length_penalty: arguments.LengthPenaltyOption = None,
     batch_size: arguments.BatchSizeOption = None,
-    overrides: SearchSetting,
+    overrides: arguments.SearchSetOption,
     alignment: PairAlignment = False,
     json: PairJson = False,
     device: arguments.DeviceOption = arguments.Device.AUTO,

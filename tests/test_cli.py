@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -13,7 +14,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from nmt_cli import __version__, calling, cli
-from nmt_cli.config import SECTIONS, recipe_folder
+from nmt_cli.config import SECTIONS, Search, recipe_folder
 from nmt_cli.errors import Exit, UserError
 
 ROOT = Path(__file__).parent.parent
@@ -149,7 +150,10 @@ def test_a_command_takes_what_its_signature_hands_over(name):
     tree = ast.parse((ROOT / "nmt_cli" / "commands" / f"{name}.py").read_text(encoding="utf-8"))
     run = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run")
     taken = {argument.arg for argument in run.args.posonlyargs + run.args.args + run.args.kwonlyargs}
-    assert taken == {parameter.name for parameter in COMMANDS[name].params if parameter.name != "help"}
+    given = {parameter.name for parameter in COMMANDS[name].params if parameter.name != "help"}
+    assert taken <= given
+    # The rest are settings of the search, by their names, where the command takes such.
+    assert given - taken <= ({field.name for field in fields(Search)} if run.args.kwarg else set())
 
 
 def test_options_reach_the_command_by_their_names(monkeypatch):

@@ -6,10 +6,12 @@ import json as jsonlib
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from nmt_cli import config
 from nmt_cli.commands.eval import read_all
 from nmt_cli.commands.notes import no_note, note, note_tally, plural
-from nmt_cli.commands.translate import alignment_of, collect_flags, note_flags, search_settings
+from nmt_cli.commands.translate import alignment_of, collect_flags, note_flags
 from nmt_cli.data.tally import Tally
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.run.output import open_output
@@ -25,16 +27,18 @@ def run(
     target: Path,
     beside: Sequence[Path],
     output: Path,
-    length_penalty: float | None,
-    batch_size: int | None,
     overrides: Sequence[str],
     alignment: bool,
     json: bool,
     device: str,
     quiet: bool,
+    **search: Any,
 ) -> None:
-    """Score line n of --target as a translation of line n of --source."""
-    settings = search_settings(overrides, length_penalty=length_penalty, batch_size=batch_size)
+    """Score line n of --target as a translation of line n of --source.
+
+    search: settings of the search by their names; None where not given.
+    """
+    settings = config.search_settings(search, overrides)
     tally = Tally()
     sources, targets = read_all(source, tally), read_all(target, tally)
     check_counts(sources, targets, (source, target))
@@ -56,7 +60,7 @@ def run(
 
 
 def scored(
-    translator: Translator, sources: Sequence[str], targets: Sequence[str], alignment: bool, settings: dict[str, object]
+    translator: Translator, sources: Sequence[str], targets: Sequence[str], alignment: bool, settings: dict[str, Any]
 ) -> Iterator[Translation]:
     """Every pair in its order."""
     for start in range(0, len(sources), AT_A_TIME):

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from nmt_cli import config
 from nmt_cli.commands.notes import no_note, note, note_tally, plural
-from nmt_cli.config import parse_overrides
 from nmt_cli.data.dictionary import read_dictionary
 from nmt_cli.data.lines import NOT_UTF8_REPLACED, display, read_lines
 from nmt_cli.data.tally import Tally
@@ -34,10 +34,7 @@ def run(
     input: Path,
     beside: Sequence[Path],
     output: Path,
-    beam: int | None,
     n_best: int,
-    length_penalty: float | None,
-    batch_size: int | None,
     overrides: Sequence[str],
     prefix: str,
     require: Sequence[str],
@@ -51,11 +48,12 @@ def run(
     strict: bool,
     device: str,
     quiet: bool,
+    **search: Any,
 ) -> None:
-    """Translate a file or stdin, line for line."""
+    """Translate a file or stdin, line for line. search: settings of the search by their names; None where not given."""
     if json and scores:
         raise UserError("--scores and --json exclude each other", "--json has the scores")
-    settings = search_settings(overrides, beam=beam, length_penalty=length_penalty, batch_size=batch_size)
+    settings = config.search_settings(search, overrides)
     unknown = read_dictionary(dictionary) if dictionary else {} if replace_unknown else None
     tally = Tally()
     with open_input(input) as stream:
@@ -69,15 +67,6 @@ def run(
             flagged = write_all(translations, write, scores=scores, json=json, n_best=n_best)
     note_tally(tally)
     note_flags(flagged)
-
-
-def search_settings(overrides: Sequence[str], **given: Any) -> dict[str, Any]:
-    """What options and --set say of the section [search]; an option wins. Raises UserError for other sections."""
-    sections = parse_overrides(overrides)
-    if others := sections.keys() - {"search"}:
-        what = f"--set {min(others)}. ... has no effect here: the model is trained already"
-        raise UserError(what, "only --set search.KEY=VALUE")
-    return {**sections.get("search", {}), **{name: value for name, value in given.items() if value is not None}}
 
 
 def lines_of(stream: BinaryIO, name: str, is_json: bool, strict: bool, tally: Tally) -> Iterator[Line]:

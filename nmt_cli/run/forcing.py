@@ -84,7 +84,7 @@ class Forcing(NamedTuple):
         tokens = tuple(map(self.source.piece, ids))
         if found.weights is None:
             return Translation(tokens, None, (made,), flags)
-        writer = Writer(self.source, self.target, self.request.search, with_weights=True)
+        writer = Writer(self.source, self.target, self.request)
         read_from = source[slice(*pair.sentence.span)]
         source_spans = writer.source_spans(read_from, len(ids) - 1)
         weights = np.array(found.weights[row, 0, :length, : len(ids)])  # a copy: found is large

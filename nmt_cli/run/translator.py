@@ -139,25 +139,24 @@ class Translator:
         """Options as in `translate`, checked, with the model's own where None. Raises UserError."""
         given = {name: value for name, value in search.items() if value is not None}
         chosen = dataclasses.replace(self.defaults, **config.from_sections({"search": given})["search"])
-        if not 1 <= n_best <= chosen.beam:
-            raise UserError(f"{n_best} hypotheses for each line need a beam at least as wide", f"try --beam {n_best}")
+        config.check_search(chosen, self.seq2seq.config)
         attends = any(member.config.attention != "none" for member in self.decoding.members)
         if (with_weights or unknown is not None) and not attends:
             hint = "there is nothing that words could be aligned or replaced by"
             raise UserError("the model has no attention", hint)
-        return Request(chosen, n_best, with_weights)
+        return Request.checked(chosen, n_best, with_weights)
 
     def translate_lines(
         self, lines: Sequence[str | Line], request: Request, unknown: Mapping[str, str] | None = None
     ) -> list[Translation]:
         """The translation of every line."""
         asked = [Line(line) if isinstance(line, str) else line for line in lines]
-        source, target, search = self.source_tokenizer, self.target_tokenizer, request.search
-        sentences = read(source, target, asked, search)
-        writer = Writer(source, target, search, request.with_weights, unknown)
+        source, target = self.source_tokenizer, self.target_tokenizer
+        sentences = read(source, target, asked, request.search)
+        writer = Writer(source, target, request, unknown)
         needed = request._replace(with_weights=request.with_weights or unknown is not None)
         parts: list[list[Part]] = [[] for _ in lines]
-        for group in grouped(sentences, search.batch_size):
+        for group in grouped(sentences, request.rows):
             found = self.decoding.run(self.all_parameters(), group, needed)
             for row, sentence in enumerate(group):
                 line = asked[sentence.line].text

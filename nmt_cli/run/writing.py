@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nmt_cli import config
 from nmt_cli.batch import UNK
 from nmt_cli.data.lines import clean_output
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.data.words import Span, align, words, words_of
 from nmt_cli.nn.search import Hypotheses
-from nmt_cli.run.decoding import longest_translation
+from nmt_cli.run.consensus import consensus
+from nmt_cli.run.decoding import Request, most_pieces
 from nmt_cli.run.reading import Sentence
 from nmt_cli.run.translation import CUT, LIMIT, Hypothesis, Translation
 
@@ -24,29 +24,29 @@ class Writer(NamedTuple):
 
     unknown: what to write in the place of an unknown piece for the source word that was looked at most; a word that is
         not there is copied. None leaves unknown pieces as they are.
-    with_weights: keep the attention weights, and say where pieces stand and which words belong together.
     """
 
     source: Tokenizer
     target: Tokenizer
-    search: config.Search
-    with_weights: bool
+    request: Request
     unknown: Mapping[str, str] | None = None
 
     def write(self, line: str, sentence: Sentence, row: int, found: Hypotheses) -> Translation:
         """One row of what search found, as text; of a part of a line, places are counted in the part."""
         text = line[slice(*sentence.span)]
-        wanted = self.with_weights or self.unknown is not None
+        wanted = self.request.with_weights or self.unknown is not None
         spans = self.source_spans(text, len(sentence.ids) - 1) if wanted else None
         hypotheses = tuple(
             self.hypothesis(text, spans, row, n, found) for n in range(found.ids.shape[1]) if found.lengths[row, n] > 0
         )
-        at_limit = len(hypotheses[0].tokens) >= longest_translation(len(sentence.ids), self.search)
+        if self.request.search.method == "mbr":
+            hypotheses = consensus(hypotheses, self.request.n_best)
+        at_limit = len(hypotheses[0].tokens) >= most_pieces(sentence, self.request.search)
         flags = tuple(flag for flag, raised in ((CUT, sentence.was_cut), (LIMIT, at_limit)) if raised)
         tokens = tuple(map(self.source.piece, sentence.ids))
         if len(text) < len(line) and not sentence.was_cut:  # the weights of all parts could fill the memory
             hypotheses = tuple(replace(hypothesis, weights=None) for hypothesis in hypotheses)
-        return Translation(tokens, spans if self.with_weights else None, hypotheses, flags)
+        return Translation(tokens, spans if self.request.with_weights else None, hypotheses, flags)
 
     def source_spans(self, text: str, count: int) -> tuple[Span, ...]:
         """Where each of the first `count` pieces of a text stands, and after them the end of the sentence."""
@@ -71,7 +71,11 @@ class Writer(NamedTuple):
         made = replace(made, spans=tuple(self.target.places(ids)), weights=weights)
         if self.unknown is not None and UNK in ids:
             made = replace_unknown(made, ids, text, source_spans, self.unknown)
-        return self.aligned(made, text, source_spans) if self.with_weights else replace(made, spans=None, weights=None)
+        return (
+            self.aligned(made, text, source_spans)
+            if self.request.with_weights
+            else replace(made, spans=None, weights=None)
+        )
 
     def aligned(self, made: Hypothesis, text: str, source_spans: Sequence[Span]) -> Hypothesis:
         """The hypothesis with which of its words belong to which of the source's."""
