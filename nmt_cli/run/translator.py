@@ -140,10 +140,8 @@ class Translator:
         given = {name: value for name, value in search.items() if value is not None}
         chosen = dataclasses.replace(self.defaults, **config.from_sections({"search": given})["search"])
         config.check_search(chosen, self.seq2seq.config)
-        attends = any(member.config.attention != "none" for member in self.decoding.members)
-        if (with_weights or unknown is not None) and not attends:
-            hint = "there is nothing that words could be aligned or replaced by"
-            raise UserError("the model has no attention", hint)
+        if (with_weights or unknown is not None) and all(m.config.attention == "none" for m in self.decoding.members):
+            raise UserError("the model has no attention", "there is nothing that words could be aligned or replaced by")
         return Request.checked(chosen, n_best, with_weights)
 
     def translate_lines(

