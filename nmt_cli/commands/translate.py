@@ -87,8 +87,12 @@ def demand(line: Line, prefix: str, require: Sequence[str], forbid: Sequence[str
     """The line with what is asked of all lines; its own prefix comes before theirs."""
     if not (prefix or require or forbid):
         return line
-    phrases = {"require": (*line.require, *require), "forbid": (*line.forbid, *forbid)}
-    return dataclasses.replace(line, prefix=line.prefix or prefix, **phrases)
+    return dataclasses.replace(
+        line,
+        prefix=line.prefix or prefix,
+        require=(*line.require, *require),
+        forbid=(*line.forbid, *forbid),
+    )
 
 
 def write_all(

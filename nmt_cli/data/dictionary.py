@@ -14,7 +14,8 @@ def read_dictionary(path: Path) -> dict[str, str]:
 
     Raises UserError (DATA) naming the line that has no tab, or nothing on one side of it.
     """
-    name, found = display(str(path)), {}
+    name = display(str(path))
+    found: dict[str, str] = {}
     with open_bytes(str(path)) as stream:
         for number, line in enumerate(read_lines(stream, name), start=1):
             word, _, translation = (" ".join(part.split()) for part in line.partition("\t"))

@@ -15,8 +15,6 @@ from nmt_cli.run import checkpoint
 from nmt_cli.run.directory import Run
 from nmt_cli.run.model import CARD, find_model, read_card, save_model, unflatten
 
-PARAMETERS = ("average", "params")  # where a checkpoint has what translates: the moving average where there is one
-
 
 def choose(run: Run, last: int | None, steps: Sequence[int]) -> list[Path]:
     """The checkpoints of these steps, or the last so many (None: all there are), each checked against its manifest.
@@ -43,18 +41,22 @@ def choose(run: Run, last: int | None, steps: Sequence[int]) -> list[Path]:
 def mean(folders: Sequence[Path]) -> dict[str, np.ndarray]:
     """The mean of the parameters in checkpoints, by path, float32; summed as float64, in the order of the steps.
 
+    Of a checkpoint that has a moving average of them, it is that which counts: it is what translates.
     Raises UserError (INTEGRITY) when they are not of one model.
     """
     from nmt_cli.run import arrays  # Orbax takes seconds to load, and a mistake in the arguments should not wait for it
 
     total: dict[str, np.ndarray] = {}
     for folder in folders:
-        found = next(filter(None, (arrays.read_under(folder, name) for name in PARAMETERS)), {})
-        shapes = {path: array.shape for path, array in found.items()}
-        if not found or (total and shapes != {path: array.shape for path, array in total.items()}):
+        found = arrays.read_under(folder, "average") or arrays.read_under(folder, "params")
+        if not found or (total and shapes_of(found) != shapes_of(total)):
             raise UserError(f"{folder}: it is not of the same model as {folders[0]}", code=Exit.INTEGRITY)
-        total = {path: total.get(path, 0.0) + array.astype(np.float64) for path, array in found.items()}
+        total = {path: array + total.get(path, np.zeros((), np.float64)) for path, array in found.items()}
     return {path: (array / len(folders)).astype(np.float32) for path, array in total.items()}
+
+
+def shapes_of(parameters: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    return {path: array.shape for path, array in parameters.items()}
 
 
 def save_average(run: Run, folders: Sequence[Path], output: Path, sitting: Mapping[str, Any]) -> None:

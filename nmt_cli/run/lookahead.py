@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from nmt_cli.run.reading import Line
 
-Item = TypeVar("Item", str, Line)
+Item = TypeVar("Item", bound=str | Line)
 
 QUIET = 0.01  # seconds without another line after which no more are waited for
 HEAVY = 1000  # characters that count as a line more, so that long lines do not fill the memory
@@ -69,7 +69,7 @@ class Arrivals(queue.Queue[Any], Generic[Item]):
         return item
 
 
-def weight(item: Item | BaseException | None) -> int:
+def weight(item: str | Line | BaseException | None) -> int:
     """How much of the room for lines an item takes."""
     text = item.text if isinstance(item, Line) else item
     return 1 + len(text) // HEAVY if isinstance(text, str) else 1

@@ -204,10 +204,10 @@ def test_json_says_where_everything_stands(nmt, model, source):
     _, out, _ = nmt("translate", model, source, "--json", "--alignment")
     found = [json.loads(line) for line in out.splitlines()]
     for line, one in zip(text, found, strict=True):
-        shown = [one["text"][start:end] for start, end in one.get("spans", ())]
-        assert shown == one["tokens"] if "empty" not in one["flags"] else shown == []
-        read = [line[start:end] for start, end in one.get("source_spans", ())]
-        assert read == [token if token != "</s>" else "" for token in one.get("source_tokens", ())]
+        shown = [one["text"][start:end] for start, end in one["spans"]]
+        assert shown == [token if token != "<unk>" else "\u2047" for token in one["tokens"]]
+        read = [line[start:end] for start, end in one["source_spans"]]
+        assert read == [token if token != "</s>" else "" for token in one["source_tokens"]]
         assert all(sum(row) == pytest.approx(1, abs=1e-5) for row in one["weights"] or ())
 
 
