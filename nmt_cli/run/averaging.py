@@ -72,7 +72,7 @@ def save_average(run: Run, folders: Sequence[Path], output: Path, sitting: Mappi
     verify_manifest(model)
     known = read_card(model / CARD)
     steps = [int(folder.name) for folder in folders]
-    card = {
+    card: dict[str, Any] = {
         **{name: known[name] for name in ("source_language", "target_language", "data") if name in known},
         "step": steps[-1],
         "provenance": {**sitting, "averaged_steps": ", ".join(map(str, steps))},

@@ -200,7 +200,7 @@ def test_an_n_best_list_has_the_alignment_at_the_end(nmt, model, source):
 
 
 def test_json_says_where_everything_stands(nmt, model, source):
-    text = source.read_text().split("\n")
+    text = source.read_bytes().decode().split("\n")
     _, out, _ = nmt("translate", model, source, "--json", "--alignment")
     found = [json.loads(line) for line in out.splitlines()]
     for line, one in zip(text, found, strict=True):
