@@ -188,8 +188,10 @@ def score(
     """Say how likely given translations are.
 
     A line for every pair: its score (as `nmt translate --scores` has it: log-probability over length penalty), its
-    log-probability, and that for each token, in nats, with tabs between. A blank source has the score 0 with a blank
-    translation and -inf with any other; a blank translation is scored as one that ends at once.
+    log-probability, and that for each token, in nats, with tabs between. A text is cut into pieces in the usual way;
+    where search had found it as other pieces, it had another score. A blank source has the score 0 with a blank
+    translation and -inf with any other; a blank translation is scored as one that ends at once. Sides longer than
+    the model reads and writes are cut, and flagged.
 
     \b
     Examples:
