@@ -173,6 +173,7 @@ def test_a_long_line_is_translated_in_parts_and_named(nmt, model, tmp_path):
     assert "1 line too long and cut: the rest was not read (search.max_length): 2\n" in err
 
 
+@pytest.mark.slow
 def test_a_line_of_a_megabyte_is_a_line(nmt, model, tmp_path):
     path = tmp_path / "long.txt"
     path.write_bytes(b"le chat\n" + b"x" * 1_000_000 + b"\nla maison\n")
