@@ -150,6 +150,12 @@ def translate(
     beam: arguments.BeamOption = None,
     n_best: arguments.NBest = 1,
     length_penalty: arguments.LengthPenaltyOption = None,
+    method: arguments.MethodOption = None,
+    temperature: arguments.TemperatureOption = None,
+    top_k: arguments.TopKOption = None,
+    top_p: arguments.TopPOption = None,
+    seed: arguments.SeedOption = None,
+    overrides: arguments.SearchSetOption,
     batch_size: arguments.BatchSizeOption = None,
     scores: arguments.Scores = False,
     json: arguments.JsonLines = False,
@@ -163,6 +169,7 @@ def translate(
     Examples:
       echo "Un chien court." | nmt translate run
       nmt translate run test.fr -o test.en --beam 10
+      nmt translate run test.fr --method sample --n-best 5 --seed 7
     """
     call("translate", locals())
 
@@ -177,6 +184,8 @@ def evaluate(
     metric: arguments.MetricOption = "bleu",
     beam: arguments.BeamOption = None,
     length_penalty: arguments.LengthPenaltyOption = None,
+    method: arguments.MethodOption = None,
+    overrides: arguments.SearchSetOption,
     batch_size: arguments.BatchSizeOption = None,
     bootstrap: arguments.Bootstrap = 1000,
     lowercase: arguments.LowercaseOption = False,

@@ -22,6 +22,7 @@ def refusals(config: Any) -> Iterator[Refusal]:
     yield from attention(model)
     yield from no_attention(model)
     yield from ties(model, config.data)
+    yield from searching(config.search, model)
 
 
 def encoder(model: Any) -> Iterator[Refusal]:
@@ -123,4 +124,34 @@ def ties(model: Any, data: Any) -> Iterator[Refusal]:
         f"{which} an output layer tied to embeddings of {model.embedding_size} "
         f"cannot read {model.decoder_units} decoder units",
         "make embedding_size and decoder_units equal, or set model.tied_embeddings = 'none'",
+    )
+
+
+def searching(search: Any, model: Any) -> Iterator[Refusal]:
+    """How translations are looked for."""
+    narrowed = [name for name, off in (("temperature", 1), ("top_k", 0), ("top_p", 1)) if getattr(search, name) != off]
+    yield (
+        search.method == "beam" and bool(narrowed),
+        f"search.{''.join(narrowed[:1])} changes nothing in beam search",
+        "set search.method = 'sample' or 'mbr'",
+    )
+    yield (
+        search.groups > 1 and search.method != "beam",
+        f"search.groups = {search.groups} are parts of a beam, and search.method = {search.method!r} has none",
+        "set search.groups = 1, or search.method = 'beam'",
+    )
+    yield (
+        search.groups > 1 and search.beam % search.groups > 0,
+        f"search.beam = {search.beam} cannot be divided among search.groups = {search.groups}",
+        "make beam a multiple of groups",
+    )
+    yield (
+        search.coverage_penalty > 0 and model.attention == "none",
+        "search.coverage_penalty looks at attention, and there is none",
+        "set search.coverage_penalty = 0, or choose model.attention",
+    )
+    yield (
+        0 < search.max_output < search.min_output,
+        f"search.min_output = {search.min_output} is above search.max_output = {search.max_output}",
+        "make max_output larger, or 0 for no limit",
     )

@@ -6,8 +6,9 @@ import json as jsonlib
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from nmt_cli import config
 from nmt_cli.commands.notes import no_note, note, note_tally, plural
 from nmt_cli.data.lines import read_lines
 from nmt_cli.data.tally import Tally
@@ -26,19 +27,19 @@ def run(
     model: Path,
     input: Path,
     output: Path,
-    beam: int | None,
     n_best: int,
-    length_penalty: float | None,
-    batch_size: int | None,
+    overrides: list[str],
     scores: bool,
     json: bool,
     strict: bool,
     device: str,
     quiet: bool,
+    **search: Any,
 ) -> None:
-    """Translate a file or stdin, line for line."""
+    """Translate a file or stdin, line for line. search: settings of the search by their names; None where not given."""
     if json and scores:
         raise UserError("--scores and --json exclude each other", "--json has the scores")
+    settings = config.search_settings(search, overrides)
     tally = Tally()
     with open_input(input) as stream:
         if stream.isatty() and not quiet:
@@ -46,9 +47,7 @@ def run(
         name = "stdin" if str(input) == "-" else str(input)
         lines = read_lines(stream, name, "refuse" if strict else "replace", tally)
         translator = Translator.load(model, device, no_note if quiet else note)
-        translations = translator.translate_stream(
-            lines, n_best, beam=beam, length_penalty=length_penalty, batch_size=batch_size
-        )
+        translations = translator.translate_stream(lines, n_best, **settings)
         with open_output(output) as write:
             flagged = write_all(translations, write, scores=scores, json=json, n_best=n_best)
     note_tally(tally)

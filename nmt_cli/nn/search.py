@@ -1,8 +1,10 @@
-"""Beam search over any step function, on the device, in one `lax.while_loop`. It knows ids, not models or text.
+"""Search over any step function, on the device, in one `lax.while_loop`. It knows ids, not models or text.
 
-At every step each sentence has up to K live hypotheses, and the K best of their K*V continuations are taken. Those
-that end in EOS go to a pool of the N best finished hypotheses; the others live on. With K = 1 this is greedy search.
-PAD and BOS are never produced; UNK is a token like any other.
+At every step each sentence has up to K live hypotheses, and K of their K*V continuations are taken. Those that end in
+EOS go to a pool of the N best finished hypotheses; the others live on. Which are taken is `choose`'s affair: the K
+best in beam search, which with K = 1 is greedy search.
+
+Hypotheses may be in groups, each with a pool of its own, and none leaves its group.
 
 Histories are not copied: every step records which continuations it took, and the hypotheses in the pool are traced
 back through these records after the loop.
@@ -11,6 +13,7 @@ back through these records after the loop.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,6 +22,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from nmt_cli.batch import BOS, EOS, PAD
+from nmt_cli.nn.constraints import Constraints, Past, first_past, remember, restrict
+from nmt_cli.nn.penalties import Ranking
 
 # step(state, tokens [B K]) -> (state, log_probs [B K V] float32, weights [B K S] float32); state leaves are [B K ...]
 Step = Callable[[Any, Array], tuple[Any, Array, Array]]
@@ -27,20 +32,20 @@ DEPTH = 64  # candidates whose maximum stands for them in the first stage of `to
 
 
 class Hypotheses(NamedTuple):
-    """The N best translations of each sentence, best first. Where fewer were found, scores are -inf and lengths 0."""
+    """N translations of each sentence, best first. Where fewer were found, scores are -inf and lengths 0."""
 
     ids: Array  # [B N T] int32, EOS included, then PAD
     lengths: Array  # [B N] int32, EOS included
-    scores: Array  # [B N] float32, log-probability / length_penalty
+    scores: Array  # [B N] float32, what ranks them
     log_probs: Array  # [B N T] float32, of each token in nats, 0 after EOS
     weights: Array | None  # [B N T S] float32, attention of each token, 0 after EOS; None where not asked for
 
 
 class Pool(NamedTuple):
-    """The best finished hypotheses so far, best first."""
+    """The N best finished hypotheses of each of G groups so far, best first within a group."""
 
-    scores: Array  # [B N] float32, -inf where there is none yet
-    ends: Array  # [B N] int32, where EOS stands in the records: step * K + slot
+    scores: Array  # [B G*N] float32, -inf where there is none yet
+    ends: Array  # [B G*N] int32, where EOS stands in the records: step * K + slot
 
 
 class Records(NamedTuple):
@@ -58,48 +63,56 @@ class Beam(NamedTuple):
     state: Any  # the step function's; leaves [B K ...]
     tokens: Array  # [B K] int32, last token of each hypothesis
     log_probs: Array  # [B K] float32, of each live hypothesis; -inf where none lives
+    past: Past
     pool: Pool
     records: Records
+
+
+# choose(beam, allowed [B K V], log-probabilities of what may come next) -> (totals [B K], taken [B K]): of each
+# continuation that is taken, its log-probability from the start, or -inf for none, and parent * V + token
+Choose = Callable[[Beam, Array], tuple[Array, Array]]
+
+
+def best(beam: Beam, allowed: Array) -> tuple[Array, Array]:
+    """The K best continuations of each sentence."""
+    rows, width, _ = allowed.shape
+    return top((beam.log_probs[:, :, None] + allowed).reshape(rows, -1), width)
 
 
 def search(
     step: Step,
     state: Any,
-    max_lengths: Array,
+    constraints: Constraints,
+    ranking: Ranking,
     *,
     steps: int,
     beam: int = 1,
     n_best: int = 1,
-    alpha: float | Array = 0.0,
+    groups: int = 1,
+    choose: Choose = best,
     with_weights: bool = False,
 ) -> Hypotheses:
     """Find the N highest-scoring translations that a beam of K meets, each sentence as if it were alone.
 
-    A sentence is done when nothing that lives can still enter the pool, so the result is that of a search that goes
+    A sentence is done when nothing that lives can still enter a pool, so the result is that of a search that goes
     on to the longest length. A hypothesis that reaches it is ended by EOS, at EOS's own log-probability.
 
     state: leaves [B 1 ...], before BOS.
-    max_lengths: [B] int32, most tokens before EOS, below `steps`; a row with 0 is a filler and is not searched.
-    steps: T, static: most tokens in a hypothesis, EOS included.
-    beam, n_best: K and N, static; N is at most K.
-    alpha: of `length_penalty`, not negative.
+    steps: T, static: most tokens in a hypothesis, EOS included; it cuts `max_lengths` to one less.
+    beam, n_best, groups: K, N and G, static; K is a multiple of G, N at most K / G. There are G*N results, by group.
     """
-    if not 1 <= n_best <= beam:
-        raise ValueError(f"n_best = {n_best} must be between 1 and beam = {beam}")
-    max_lengths = jnp.minimum(max_lengths, steps - 1)
+    if not (1 <= n_best <= beam // groups and beam % groups == 0):
+        raise ValueError(f"n_best = {n_best} must be between 1 and beam = {beam} / groups = {groups}, a whole number")
+    max_lengths = jnp.minimum(constraints.max_lengths, steps - 1)
+    constraints = replace(constraints, max_lengths=max_lengths)
     _, log_probs, weights = jax.eval_shape(step, state, max_lengths[:, None])
     records = blank_records(steps, max_lengths.shape[0], beam, weights.shape[-1] if with_weights else None)
     end = lax.while_loop(
         lambda beam: jnp.any(beam.log_probs > -jnp.inf),
-        partial(advance, step, max_lengths, alpha),
-        first_beam(state, max_lengths, beam, n_best, records),
+        partial(advance, step, constraints, ranking, choose=choose, groups=groups),
+        first_beam(state, constraints, ranking, records, n_best=n_best, groups=groups),
     )
     return trace(end.pool, end.records, log_probs.shape[-1])
-
-
-def length_penalty(lengths: Array, alpha: float | Array) -> Array:
-    """Wu et al. 2016, equation 14: ((5 + |Y|) / 6) ** alpha, with EOS counted in |Y|. Any shape, float32."""
-    return ((5.0 + lengths.astype(jnp.float32)) / 6.0) ** alpha
 
 
 def blank_records(steps: int, rows: int, beam: int, source_length: int | None) -> Records:
@@ -111,67 +124,76 @@ def blank_records(steps: int, rows: int, beam: int, source_length: int | None) -
     )
 
 
-def first_beam(state: Any, max_lengths: Array, beam: int, n_best: int, records: Records) -> Beam:
-    """One live hypothesis a sentence, BOS, in the first of K slots; none in filler rows."""
-    rows = max_lengths.shape[0]
-    lives = (jnp.arange(beam) == 0) & (max_lengths > 0)[:, None]
+def first_beam(
+    state: Any, constraints: Constraints, ranking: Ranking, records: Records, *, n_best: int, groups: int = 1
+) -> Beam:
+    """One live hypothesis a group, BOS, in the first of its slots; none in filler rows."""
+    steps, rows, width = records.taken.shape
+    lives = (jnp.arange(width) % (width // groups) == 0) & (constraints.max_lengths > 0)[:, None]
+    kept = (rows, groups * n_best)
     return Beam(
         time=jnp.zeros((), jnp.int32),
-        state=jax.tree.map(lambda leaf: jnp.repeat(leaf, beam, axis=1), state),
-        tokens=jnp.full((rows, beam), BOS, jnp.int32),
+        state=jax.tree.map(lambda leaf: jnp.repeat(leaf, width, axis=1), state),
+        tokens=jnp.full((rows, width), BOS, jnp.int32),
         log_probs=jnp.where(lives, 0.0, -jnp.inf).astype(jnp.float32),
-        pool=Pool(jnp.full((rows, n_best), -jnp.inf, jnp.float32), jnp.zeros((rows, n_best), jnp.int32)),
+        past=first_past(constraints, width, steps, None if ranking.mask is None else ranking.mask.shape[1]),
+        pool=Pool(jnp.full(kept, -jnp.inf, jnp.float32), jnp.zeros(kept, jnp.int32)),
         records=records,
     )
 
 
-def advance(step: Step, max_lengths: Array, alpha: float | Array, beam: Beam) -> Beam:
-    """Take the K best continuations of every sentence: finished ones into the pool, the others into the beam."""
+def advance(
+    step: Step, constraints: Constraints, ranking: Ranking, beam: Beam, *, choose: Choose = best, groups: int = 1
+) -> Beam:
+    """Take K continuations of every sentence: finished ones into the pools, the others into the beam."""
     state, log_probs, weights = step(beam.state, beam.tokens)
     rows, width, vocabulary_size = log_probs.shape
-    candidates = beam.log_probs[:, :, None] + restrict(log_probs, beam.time, max_lengths)
-    totals, taken = top(candidates.reshape(rows, -1), width)
+    totals, taken = choose(beam, restrict(constraints, beam.past, beam.time, log_probs))
     parents, tokens = jnp.divmod(taken, vocabulary_size)
+    # What the children have of their parents; alone in its group, a hypothesis is its own parent.
+    inherited = state, beam.past, weights
+    if width > groups:
+        inherited = jax.tree.map(lambda leaf: pick(leaf, parents), inherited)
+    past = remember(constraints, inherited[1], beam.time, tokens, inherited[2])
     ended = tokens == EOS
-    pool = gather_finished(beam.pool, jnp.where(ended, totals, -jnp.inf), beam.time, alpha)
+    scores = jnp.where(ended, ranking.scores(totals, beam.time + 1, past.coverage), -jnp.inf)
+    pool = gather_finished(beam.pool, scores, beam.time, groups)
     live = jnp.where(ended, -jnp.inf, totals)
+    done = is_done(pool, ranking.reachable(live, constraints.max_lengths + 1), groups)
     return Beam(
         time=beam.time + 1,
-        state=state if width == 1 else jax.tree.map(lambda leaf: pick(leaf, parents), state),
+        state=inherited[0],
         tokens=tokens,
-        log_probs=jnp.where(is_done(pool, live, max_lengths, alpha)[:, None], -jnp.inf, live),
+        log_probs=jnp.where(done[:, None], -jnp.inf, live),
+        past=past,
         pool=pool,
         records=record(beam.records, beam.time, taken, pick(log_probs.reshape(rows, -1), taken), weights),
     )
 
 
-def restrict(log_probs: Array, time: Array, max_lengths: Array) -> Array:
-    """-inf for PAD and BOS, and for all but EOS in sentences whose hypotheses are as long as they may be. [B K V]"""
-    ids = jnp.arange(log_probs.shape[-1])
-    may_go_on = (time < max_lengths)[:, None, None] & (ids != PAD) & (ids != BOS)
-    return jnp.where(may_go_on | (ids == EOS), log_probs, -jnp.inf)
+def gather_finished(pool: Pool, scores: Array, time: Array, groups: int = 1) -> Pool:
+    """The best of each group's pool and of what finished in this step; of equals, the earlier.
 
-
-def gather_finished(pool: Pool, totals: Array, time: Array, alpha: float | Array) -> Pool:
-    """The best of the pool and of what finished in this step; of equals, the earlier.
-
-    totals: [B K] log-probabilities of what finished, -inf elsewhere.
+    scores: [B K] of what finished, -inf elsewhere.
     """
-    rows, width = totals.shape
-    scores = jnp.concatenate([pool.scores, totals / length_penalty(time + 1, alpha)], axis=1)
+    rows, width = scores.shape
     here = jnp.broadcast_to(time * width + jnp.arange(width), (rows, width))
-    best, positions = lax.top_k(scores, pool.scores.shape[1])
-    return Pool(best, pick(jnp.concatenate([pool.ends, here], axis=1), positions))
+    kept, found, ends, here = (leaf.reshape(rows, groups, -1) for leaf in (pool.scores, scores, pool.ends, here))
+    best, positions = lax.top_k(jnp.concatenate([kept, found], axis=2), kept.shape[2])  # [B G N]
+    ends = jnp.take_along_axis(jnp.concatenate([ends, here], axis=2), positions, axis=2)
+    return Pool(best.reshape(rows, -1), ends.reshape(rows, -1))
 
 
-def is_done(pool: Pool, live: Array, max_lengths: Array, alpha: float | Array) -> Array:
-    """Whether the worst kept score is at least what any live hypothesis can still reach. [B] bool
+def is_done(pool: Pool, reachable: Array, groups: int = 1) -> Array:
+    """Whether each group's worst kept score is at least what any of its live hypotheses can still reach. [B] bool
 
-    A log-probability can only fall from here, and the penalty that divides it only grow up to the longest length;
-    so the best that a live hypothesis can reach is its present log-probability at that length.
+    reachable: [B K], as `Ranking.reachable` has it.
+    Dropping single hypotheses that cannot reach it would change nothing: none of theirs could enter the pool, and
+    what took their places would have even less log-probability.
     """
-    reachable = jnp.max(live, axis=1) / length_penalty(max_lengths + 1, alpha)
-    return pool.scores[:, -1] >= reachable
+    rows = len(reachable)
+    worst = pool.scores.reshape(rows, groups, -1)[:, :, -1]
+    return jnp.all(worst >= jnp.max(reachable.reshape(rows, groups, -1), axis=2), axis=1)
 
 
 def record(records: Records, time: Array, taken: Array, log_probs: Array, weights: Array) -> Records:

@@ -16,7 +16,6 @@ import jax.numpy as jnp
 
 from nmt_cli import config
 from nmt_cli.data.tokenizer import Tokenizer
-from nmt_cli.errors import UserError
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run.decoding import Decoding, Request
 from nmt_cli.run.device import Note, select_device, use_compile_cache
@@ -96,18 +95,17 @@ class Translator:
         """Options as in `translate`, checked, with the model's own where None. Raises UserError."""
         given = {name: value for name, value in search.items() if value is not None}
         chosen = dataclasses.replace(self.defaults, **config.from_sections({"search": given})["search"])
-        if not 1 <= n_best <= chosen.beam:
-            raise UserError(f"{n_best} hypotheses for each line need a beam at least as wide", f"try --beam {n_best}")
-        return Request(chosen, n_best, with_weights)
+        config.check_search(chosen, self.seq2seq.config)
+        return Request.checked(chosen, n_best, with_weights)
 
     def translate_lines(self, lines: Sequence[str], request: Request) -> list[Translation]:
         """The translation of every line."""
         translations = [Translation(flags=(EMPTY,))] * len(lines)
         source, target, search = self.source_tokenizer, self.target_tokenizer, request.search
-        for group in grouped(read(source, lines, search.max_length), search.batch_size):
+        for group in grouped(read(source, lines, search.max_length), request.rows):
             found = self.decoding.run([self.parameters], group, request)
             for row, sentence in enumerate(group):
-                translations[sentence.line] = write(source, target, sentence, row, found, search)
+                translations[sentence.line] = write(source, target, sentence, row, found, request)
         return translations
 
 

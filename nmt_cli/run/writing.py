@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from nmt_cli import config
 from nmt_cli.data.lines import clean_output
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.nn.search import Hypotheses
-from nmt_cli.run.decoding import longest_translation
+from nmt_cli.run.consensus import consensus
+from nmt_cli.run.decoding import Request, most_pieces
 from nmt_cli.run.reading import Sentence
 from nmt_cli.run.translation import CUT, LIMIT, Hypothesis, Translation
 
@@ -19,7 +19,7 @@ def write(
     sentence: Sentence,
     row: int,
     found: Hypotheses,
-    search: config.Search,
+    request: Request,
 ) -> Translation:
     """One row of what search found, as text."""
     hypotheses = tuple(
@@ -27,7 +27,9 @@ def write(
         for n in range(found.ids.shape[1])
         if found.lengths[row, n] > 0
     )
-    at_limit = len(hypotheses[0].tokens) >= longest_translation(len(sentence.ids), search)
+    if request.search.method == "mbr":
+        hypotheses = consensus(hypotheses, request.n_best)
+    at_limit = len(hypotheses[0].tokens) >= most_pieces(sentence, request.search)
     flags = [flag for flag, raised in ((CUT, sentence.was_cut), (LIMIT, at_limit)) if raised]
     return Translation(tuple(map(source_tokenizer.piece, sentence.ids)), hypotheses, tuple(flags))
 

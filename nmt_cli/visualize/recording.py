@@ -19,7 +19,7 @@ from nmt_cli.data.lines import clean_output
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.data.vocabulary import SPACE_MARK
 from nmt_cli.errors import Exit, UserError
-from nmt_cli.nn.search import length_penalty
+from nmt_cli.nn.penalties import length_penalty
 from nmt_cli.nn.taps import Tap, listen
 from nmt_cli.run.decoding import Request
 from nmt_cli.run.reading import read

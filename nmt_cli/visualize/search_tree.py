@@ -14,7 +14,9 @@ import numpy as np
 from nmt_cli import config
 from nmt_cli.batch import EOS
 from nmt_cli.data.lines import clean_output
-from nmt_cli.nn.search import Beam, advance, blank_records, first_beam, length_penalty
+from nmt_cli.nn.constraints import Constraints
+from nmt_cli.nn.penalties import Ranking, length_penalty
+from nmt_cli.nn.search import Beam, advance, blank_records, first_beam
 from nmt_cli.run.decoding import longest_translation
 from nmt_cli.run.translator import Translator
 from nmt_cli.visualize.trace import Finished, Node, Tree
@@ -42,16 +44,17 @@ def grow_tree(
 
 def run_search(translator: Translator, memory: Any, state: Any, longest: int, beam: int, alpha: float) -> Beam:
     """The carry of the search's loop after its last step. As many hypotheses are kept as the beam is wide."""
+    constraints, ranking = Constraints(jnp.array([longest])), Ranking(alpha)
 
     @jax.jit
     def forward(parameters: Any, memory: Any, carry: Beam) -> Beam:
         def step(state: Any, tokens: jax.Array) -> Any:
             return translator.seq2seq.apply({"params": parameters}, memory, state, tokens, method="step")
 
-        return advance(step, jnp.array([longest]), alpha, carry)
+        return advance(step, constraints, ranking, carry)
 
-    limit = jnp.array([longest])
-    carry = first_beam(state, limit, beam, beam, blank_records(longest + 1, 1, beam, None))
+    records = blank_records(longest + 1, 1, beam, None)
+    carry = first_beam(state, constraints, ranking, records, n_best=beam)
     carry = carry._replace(records=carry.records._replace(weights=None))
     while np.isfinite(carry.log_probs).any():
         carry = forward(translator.parameters, memory, carry)

@@ -135,6 +135,16 @@ def test_n_best_lists_have_the_form_that_moses_gave_them(nmt, model, source):
     assert float(fields[0][3]) >= float(fields[1][3])
 
 
+def test_samples_follow_from_the_seed(nmt, model, source):
+    one, again, other = (
+        nmt("translate", model, source, "--method", "sample", "--set", "search.max_output=3", "--seed", seed)[1]
+        for seed in (1, 1, 2)
+    )
+    assert one.count("\n") == 10
+    assert one == again
+    assert one != other
+
+
 def test_output_goes_to_a_file(nmt, model, source, tmp_path):
     _, expected, _ = nmt("translate", model, source)
     code, out, _ = nmt("translate", model, source, "-o", tmp_path / "out.txt")

@@ -123,6 +123,21 @@ def test_n_best_are_distinct_and_best_first(translator, lines):
         assert translation.text == translation.n_best[0].text
 
 
+def test_samples_are_as_many_as_asked_for_and_the_same_in_any_order(translator, lines):
+    asked = {"method": "sample", "n_best": 3, "seed": 5}
+    found = translator.translate(lines, **asked)
+    assert {len(translation.n_best) for translation in found} == {3}
+    again = translator.translate(lines[::-1], **asked, batch_size=3)[::-1]
+    assert [[h.text for h in t.n_best] for t in again] == [[h.text for h in t.n_best] for t in found]
+
+
+def test_minimum_bayes_risk_picks_among_the_samples(translator, lines):
+    samples = translator.translate(lines[:4], method="sample", n_best=6)
+    for drawn, picked in zip(samples, translator.translate(lines[:4], method="mbr", samples=6, n_best=2), strict=True):
+        assert {h.text for h in picked.n_best} <= {h.text for h in drawn.n_best}
+        assert [h.score for h in picked.n_best] == sorted((h.score for h in picked.n_best), reverse=True)
+
+
 def test_weights_are_a_distribution_over_the_source_for_each_token(translator):
     (translation,) = translator.translate(["le chat dort"], with_weights=True)
     assert translation.source_tokens == ("le", "chat", "dort", "</s>")
@@ -191,6 +206,9 @@ def test_parameters_can_be_replaced_without_compiling_again(translator, lines, m
         ({"beam": 0}, "search.beam"),
         ({"length_penalty": -0.5}, "search.length_penalty"),
         ({"batch_size": 0}, "search.batch_size"),
+        ({"method": "mbr", "samples": 3, "n_best": 4}, "search.samples=4"),
+        ({"groups": 2}, "multiple of groups"),
+        ({"top_p": 0.5}, "search.method = 'sample'"),
     ],
 )
 def test_options_out_of_range_are_refused(translator, options, message):
