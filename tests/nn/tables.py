@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nmt_cli.batch import BOS, EOS, PAD, UNK
-from nmt_cli.nn.search import Hypotheses
+from nmt_cli.nn.hypotheses import Hypotheses
 
 V = 6  # PAD UNK BOS EOS and two words
 WORDS = (UNK, 4, 5)

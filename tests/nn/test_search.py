@@ -14,8 +14,10 @@ from hypothesis.extra.numpy import arrays
 
 from nmt_cli.batch import BOS, EOS, PAD, UNK
 from nmt_cli.nn.constraints import Constraints
+from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.penalties import Ranking
-from nmt_cli.nn.search import Hypotheses, search, top
+from nmt_cli.nn.search import search
+from nmt_cli.nn.top import top
 from tests.nn.tables import (
     WORDS,
     V,

@@ -18,7 +18,7 @@ from nmt_cli import config
 from nmt_cli.batch import BOS, EOS, PAD, Batch
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.errors import Exit, UserError
-from nmt_cli.nn.search import Hypotheses
+from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run.decoding import padded_length, row_count
 from nmt_cli.run.reading import grouped, read
