@@ -154,7 +154,10 @@ class Search:
     top_k: int = option(0, "sampling: draw among so many likeliest pieces; 0 for all", least=0)
     top_p: float = option(1.0, "sampling: draw among the likeliest with this probability", least=0.001, most=1.0)
     seed: int = option(1, "samples follow from it and from the line", least=0, most=2**31 - 1)
-    batch_size: int = option(64, "lines translated at a time, at most", least=1)
+    batch_size: int = option(128, "lines translated at a time, at most", least=1)
+    precision: Literal["auto", "float32", "bfloat16"] = option(
+        "auto", "numbers that matrix products multiply; auto: bfloat16 where the device is faster with it"
+    )
     ensemble: Literal["probabilities", "log_probabilities"] = option(
         "probabilities", "what is averaged at each step where several models translate together"
     )

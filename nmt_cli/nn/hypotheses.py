@@ -69,8 +69,8 @@ class Beam(NamedTuple):
 
     @property
     def idle(self) -> Array:
-        """Rows in which nothing lives. [B] bool"""
-        return jnp.all(self.log_probs == -jnp.inf, axis=1)
+        """Rows in which nothing lives; what is no number does not. [B] bool"""
+        return ~jnp.any(self.log_probs > -jnp.inf, axis=1)
 
 
 class Results(NamedTuple):

@@ -173,7 +173,8 @@ def advance(step: Step, ranking: Ranking, work: Work, *, choose: Choose = best, 
     past = remember(constraints, inherited[1], beam.time, tokens, inherited[2])
     ended = tokens == EOS
     scores = ranking.scores(totals, beam.time[:, None] + 1, past.coverage, given.mask)
-    pool = gather_finished(beam.pool, jnp.where(ended, scores, -jnp.inf), beam.time, groups)
+    scores = jnp.where(ended & (totals > -jnp.inf), scores, -jnp.inf)  # what is no number is not finished either
+    pool = gather_finished(beam.pool, scores, beam.time, groups)
     live = jnp.where(ended, -jnp.inf, totals)
     done = is_done(pool, ranking.reachable(live, constraints.max_lengths + 1), groups)
     live = jnp.where(done[:, None], -jnp.inf, live)

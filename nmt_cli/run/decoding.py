@@ -59,11 +59,12 @@ class Request(NamedTuple):
         """Lines translated at a time."""
         return max(1, min(self.search.batch_size, MOST_HYPOTHESES // self.width))
 
-    def most(self, length: int) -> int:
-        """Most sentences, with a source of this padded length, that are given to the search at a time."""
+    def most(self, longest: int) -> int:
+        """Most sentences that are given to the search at a time, when the longest source has so many ids."""
         if self.with_weights:  # they are recorded for all who wait, too
             return self.rows
-        return min(WAITING * self.rows, max(self.rows, MOST_TOKENS // length))
+        tokens = padded_length(longest, self.search.max_length + 1)
+        return min(WAITING * self.rows, max(self.rows, MOST_TOKENS // tokens))
 
 
 class Decoding:
@@ -156,7 +157,7 @@ class Decoding:
 def demand(group: Sequence[Sentence], request: Request) -> Demand:
     """What is asked of a batch, as arrays."""
     asked = request.search
-    rows = row_count(len(group), request.rows, request.most(source_length(group, asked)))
+    rows = row_count(len(group), request.rows, request.most(max(len(sentence.ids) for sentence in group)))
     most = in_rows([most_pieces(sentence, asked) for sentence in group], rows)
     return Demand(
         source=padded([sentence.ids for sentence in group], rows, asked.max_length + 1),

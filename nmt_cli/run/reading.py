@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from nmt_cli.batch import EOS
@@ -35,7 +35,11 @@ def read(tokenizer: Tokenizer, lines: Sequence[str], most: int) -> list[Sentence
     ]
 
 
-def grouped(sentences: Sequence[Sentence], batch_size: int) -> list[list[Sentence]]:
-    """Batches of sentences of like length, the longest first."""
-    ordered = sorted(sentences, key=lambda sentence: -len(sentence.ids))
-    return [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
+def grouped(sentences: Sequence[Sentence], most: Callable[[int], int]) -> list[list[Sentence]]:
+    """Batches of sentences of like length, the longest first. most: how many, when the longest has so many ids."""
+    waiting, groups = sorted(sentences, key=lambda sentence: -len(sentence.ids)), []
+    while waiting:
+        count = most(len(waiting[0].ids))
+        groups.append(waiting[:count])
+        waiting = waiting[count:]
+    return groups

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -102,10 +103,15 @@ class Translator:
         """The translation of every line."""
         translations = [Translation(flags=(EMPTY,))] * len(lines)
         source, target, search = self.source_tokenizer, self.target_tokenizer, request.search
-        for group in grouped(read(source, lines, search.max_length), request.rows):
-            found = self.decoding.run([self.parameters], group, request)
-            for row, sentence in enumerate(group):
-                translations[sentence.line] = write(source, target, sentence, row, found, request)
+        groups = grouped(read(source, lines, search.max_length), request.most)
+        with ThreadPoolExecutor(1) as device:  # searches for the next group while this one becomes text
+            searches = [device.submit(self.decoding.run, [self.parameters], group, request) for group in groups]
+            try:
+                for group, found in zip(groups, searches, strict=True):
+                    for row, sentence in enumerate(group):
+                        translations[sentence.line] = write(source, target, sentence, row, found.result(), request)
+            finally:
+                device.shutdown(cancel_futures=True)
         return translations
 
 
