@@ -109,17 +109,6 @@ MethodOption = Annotated[
 SeedOption = Annotated[
     int | None, typer.Option(min=0, metavar="N", show_default=FromModel, help="Samples follow from it and the line.")
 ]
-TemperatureOption = Annotated[
-    float | None,
-    typer.Option(metavar="T", show_default=FromModel, help="Samples: below 1 likelier ones, above 1 unlikelier ones."),
-]
-TopKOption = Annotated[
-    int | None, typer.Option(min=0, metavar="K", show_default=FromModel, help="Samples: of the K likeliest pieces.")
-]
-TopPOption = Annotated[
-    float | None,
-    typer.Option(metavar="P", show_default=FromModel, help="Samples: of the likeliest pieces with this probability."),
-]
 SearchSetOption = Annotated[
     list[str],
     typer.Option(
@@ -128,7 +117,7 @@ SearchSetOption = Annotated[
         default_factory=list,
         show_default=False,
         autocompletion=search_option_names,
-        help="Change any setting of the search, for example search.no_repeat=3. May be repeated.",
+        help="Change any setting of the search, for example search.top_k=10 or search.no_repeat=3. May be repeated.",
     ),
 ]
 

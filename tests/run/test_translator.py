@@ -148,7 +148,7 @@ def test_weights_are_a_distribution_over_the_source_for_each_token(translator):
 
 @pytest.mark.parametrize("blank", ["", " ", "\t \u3000", "\u200b\u200d\ufeff", "\u2028"])
 def test_a_line_with_nothing_in_it_is_not_given_to_the_model(translator, blank, monkeypatch):
-    monkeypatch.setattr(translator, "run", lambda *_: pytest.fail("the model was run"))
+    monkeypatch.setattr(translator.decoding, "run", lambda *_: pytest.fail("the model was run"))
     (translation,) = translator.translate([blank])
     assert (translation.text, translation.flags) == ("", (EMPTY,))
 
