@@ -25,7 +25,7 @@ from nmt_cli.run.reading import Sentence
 FEW = (4, 32)  # sentences for which there are shapes below that of all rows
 WAITING = 4  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
 SHORTEST_SHAPE = 8  # pieces
-MOST_HYPOTHESES = 1024  # at a time, of all lines together; with the next, what bounds the memory that search takes
+MOST_HYPOTHESES = 320  # at a time, of all lines together: more no longer fit the caches of a processor (measured)
 MOST_TOKENS = 1 << 15  # of the source, padding included, that are encoded at a time
 
 
