@@ -277,16 +277,18 @@ def test_shapes_are_few_and_hold_their_sentences(length, most):
     assert len({padded_length(n, 2001) for n in range(1, 2002)}) <= 16
 
 
-@given(lines=st.integers(1, 64), batch_size=st.integers(1, 64))
-def test_one_line_has_a_shape_of_its_own(lines, batch_size):
-    lines = min(lines, batch_size)
-    rows = row_count(lines, batch_size)
-    assert lines <= rows <= batch_size
-    assert row_count(1, batch_size) == 1
+@given(lines=st.integers(1, 256), rows=st.integers(1, 64))
+def test_few_lines_have_a_small_shape(lines, rows):
+    most = 4 * rows
+    lines = min(lines, most)
+    shape = row_count(lines, rows, most)
+    assert lines <= shape <= most
+    assert row_count(1, rows, most) <= 4
+    assert len({row_count(n, rows, most) for n in range(1, most + 1)}) <= 4
 
 
 def test_sentences_of_like_length_are_translated_together(translator, lines):
-    groups = grouped(read(translator.source_tokenizer, lines, 15), 8)
+    groups = grouped(read(translator.source_tokenizer, lines, 15), lambda longest: 8)
     lengths = [[len(sentence.ids) for sentence in group] for group in groups]
     assert sorted(sentence.line for group in groups for sentence in group) == list(range(len(lines)))
     assert all(min(before) >= max(after) for before, after in itertools.pairwise(lengths))
