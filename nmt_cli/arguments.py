@@ -189,18 +189,6 @@ StrictCheckpoint = Annotated[
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A run directory or a model folder.")]
 TextInput = Annotated[Path, typer.Argument(metavar="INPUT", help="Text, one sentence a line; - is stdin.")]
-TextOutput = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where translations go; - is stdout.")]
-NBest = Annotated[
-    int,
-    typer.Option(
-        min=1, metavar="N", help="Translations of each line, best first; at most --beam. With --method sample: samples."
-    ),
-]
-Scores = Annotated[bool, typer.Option("--scores", help="Put the score and a tab before each translation.")]
-JsonLines = Annotated[bool, typer.Option("--json", help="One JSON object a line: text, score, tokens, flags.")]
-StrictInput = Annotated[
-    bool, typer.Option("--strict", help="Refuse input that is not UTF-8; else its bytes are replaced.")
-]
 
 OptionalModel = Annotated[Path | None, typer.Argument(metavar="MODEL", help="A run directory or a model folder.")]
 SourceText = Annotated[Path | None, typer.Option("--source", "-s", metavar="FILE", help="Text for MODEL to translate.")]

@@ -21,7 +21,10 @@ class Search:
         "gnmt", "divide by the length penalty of Wu et al. 2016, or by the length, whatever length_penalty is"
     )
     coverage_penalty: float = option(0.0, "beta of Wu et al. 2016, equation 14; 0 for none", least=0.0)
-    max_length: int = option(200, "longest source line in pieces; longer ones are cut and flagged", least=1)
+    max_length: int = option(200, "longest source sentence in pieces", least=1)
+    long_lines: Literal["split", "cut"] = option(
+        "split", "translate longer lines in parts (sentences, else clauses, else words), or cut them"
+    )
     max_ratio: float = option(2.0, "longest translation, in times the source's pieces (and 10 more)", least=0.1)
     min_output: int = option(0, "fewest pieces in a translation", least=0, most=2000)
     max_output: int = option(0, "most pieces in a translation; 0 leaves it to max_ratio", least=0)

@@ -76,7 +76,14 @@ def read_all(path: Path, tally: Tally) -> list[str]:
 
 def translate(model: Path, lines: list[str], settings: dict[str, Any], device: str, quiet: bool) -> list[str]:
     """The model's translations."""
-    from nmt_cli.run.translator import Translator  # JAX takes seconds to load, and --hypothesis does without it
+    # JAX takes seconds to load, and --hypothesis does without it.
+    from nmt_cli.commands.translate import collect_flags, note_flags
+    from nmt_cli.run.translator import Translator
 
     translator = Translator.load(model, device, no_note if quiet else note)
-    return [translation.text for translation in translator.translate(lines, **settings)]
+    found = translator.translate(lines, **settings)
+    flagged: dict[str, list[int]] = {}
+    for number, translation in enumerate(found, start=1):
+        collect_flags(flagged, number, translation)
+    note_flags(flagged)
+    return [translation.text for translation in found]

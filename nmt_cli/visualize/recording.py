@@ -7,6 +7,7 @@ listen to their taps; the search is the translator's own, a step at a time.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,7 @@ from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.penalties import length_penalty
 from nmt_cli.nn.taps import Tap, listen
 from nmt_cli.run.decoding import Request
-from nmt_cli.run.reading import read
+from nmt_cli.run.reading import Line, read
 from nmt_cli.run.translation import CUT
 from nmt_cli.run.translator import Translator
 from nmt_cli.visualize.search_tree import grow_tree, ids_before
@@ -46,7 +47,8 @@ def record(
     reference: a translation to compare with.
     Raises UserError (DATA) when there is nothing in the text to translate.
     """
-    sentences = read(translator.source_tokenizer, [text], request.search.max_length)
+    one_sentence = replace(request.search, long_lines="cut")
+    sentences = read(translator.source_tokenizer, translator.target_tokenizer, [Line(text)], one_sentence)
     if not sentences:
         raise UserError("there is nothing to translate in the sentence", "give one with words in it", Exit.DATA)
     ids = sentences[0].ids
