@@ -76,6 +76,14 @@ class Model:
         0.0, "probability of dropping a hidden unit for a whole sentence (Gal & Ghahramani 2016)", least=0.0, most=0.95
     )
     variational_dropout: bool = option(False, "keep one dropout mask over all time steps of a sentence")
+    source_word_dropout: float = option(
+        0.0, "probability of dropping all of a source piece's embedding (Sennrich & Zhang 2019)", least=0.0, most=0.95
+    )
+    target_word_dropout: float = option(0.0, "the same for pieces fed to the decoder", least=0.0, most=0.95)
+    zoneout: float = option(
+        0.0, "probability that a hidden unit stays as it was a step before (Krueger et al. 2017)", least=0.0, most=0.95
+    )
+    memory_zoneout: float = option(0.0, "the same for the units of an LSTM's memory", least=0.0, most=0.95)
     initialization: Literal["glorot", "uniform", "normal"] = option("glorot", "how matrices begin")
     initial_range: float = option(0.1, "uniform: the largest number; normal: the deviation", least=0.0)
     forget_bias: float = option(1.0, "what the bias of an LSTM's forget gate begins with")
@@ -86,13 +94,13 @@ class Train:
     """How parameters are found."""
 
     seed: int = option(1, "every random choice follows from it", least=0, most=2**31 - 1)
-    optimizer: Literal["adam", "adamw", "sgd", "adafactor", "nadam", "radam", "lion", "adagrad", "rmsprop"] = option(
-        "adam", "the optimizer, by its name in optax"
-    )
+    optimizer: Literal[
+        "adam", "adamw", "sgd", "adadelta", "adafactor", "nadam", "radam", "lion", "adagrad", "rmsprop"
+    ] = option("adam", "the optimizer, by its name in optax")
     learning_rate: float = option(1e-3, "the peak of the learning rate", least=0.0)
     beta1: float = option(0.9, "decay of the first moment of the Adam family; momentum of sgd", least=0.0, most=1.0)
-    beta2: float = option(0.98, "decay of the second moment of the Adam family", least=0.0, most=1.0)
-    epsilon: float = option(1e-8, "added to the denominator of the Adam family", least=0.0)
+    beta2: float = option(0.98, "decay of the second moment of the Adam family; rho of adadelta", least=0.0, most=1.0)
+    epsilon: float = option(1e-8, "added to the denominator of the Adam family and of adadelta", least=0.0)
     weight_decay: float = option(0.01, "decoupled weight decay of adamw and lion", least=0.0)
     schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau", "luong5", "luong10", "luong234"] = option(
         "inverse_sqrt", "how the learning rate changes after warm-up"
@@ -113,6 +121,26 @@ class Train:
     label_smoothing: float = option(
         0.1, "share of the target probability spread over the vocabulary", least=0.0, most=0.9
     )
+    scheduled_sampling: Literal["none", "linear", "exponential", "inverse_sigmoid"] = option(
+        "none", "feed the decoder more and more pieces of its own in place of the reference (Bengio et al. 2015)"
+    )
+    sampling_steps: float = option(
+        4000.0, "steps N of its decay: linear 1 - i/N, exponential e^(-i/N), inverse_sigmoid N/(N + e^(i/N))", least=1.0
+    )
+    teacher_least: float = option(
+        0.0, "share of the reference's pieces it never falls below (epsilon in the paper)", least=0.0, most=1.0
+    )
+    bpe_dropout: float = option(
+        0.0,
+        "probability of leaving out a merge when text is cut anew in each epoch (Provilkov et al. 2020)",
+        least=0.0,
+        most=0.95,
+    )
+    source_embeddings: str = option(
+        "", "file of word vectors that source embeddings begin with: word2vec, GloVe, fastText"
+    )
+    target_embeddings: str = option("", "the same for target embeddings")
+    freeze_embeddings: bool = option(False, "keep vectors from these files as they are; other pieces are trained")
     clip_norm: float = option(1.0, "scale gradients down to this global norm; 0 for no clipping", least=0.0)
     ema_decay: float = option(
         0.0, "decay of the moving average of parameters used to translate; 0 for none", least=0.0, most=1.0

@@ -82,6 +82,10 @@ def test_a_wrong_option_is_named_with_what_is_allowed(override: str, said: str) 
         (["model.attention=multi_head", "model.attention_units=6"], "make attention_units a multiple"),
         (["model.coverage=true"], "model.coverage = false"),
         (["model.attention=none", "model.input_feeding=false", "model.attention_span=local-p"], "'global'"),
+        (["model.cell=gru", "model.memory_zoneout=0.1"], "set model.memory_zoneout = 0"),
+        (["data.tokenizer=unigram", "train.bpe_dropout=0.1"], "data.tokenizer = 'bpe'"),
+        (["train.freeze_embeddings=true"], "train.source_embeddings"),
+        (["model.tied_embeddings=all", "train.source_embeddings=a", "train.target_embeddings=b"], "'target'"),
     ],
 )
 def test_an_impossible_combination_is_refused_with_the_fix(overrides: list[str], said: str) -> None:
