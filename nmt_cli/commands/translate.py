@@ -46,7 +46,9 @@ def run(
         name = "stdin" if str(input) == "-" else str(input)
         lines = read_lines(stream, name, "refuse" if strict else "replace", tally)
         translator = Translator.load(model, device, no_note if quiet else note)
-        translations = translator.translate_stream(lines, beam, n_best, length_penalty, batch_size)
+        translations = translator.translate_stream(
+            lines, n_best, beam=beam, length_penalty=length_penalty, batch_size=batch_size
+        )
         with open_output(output) as write:
             flagged = write_all(translations, write, scores=scores, json=json, n_best=n_best)
     note_tally(tally)

@@ -123,7 +123,7 @@ def trace_of(
     facts, walks = {}, []
     for path, name in zip(models, names_of(models), strict=True):
         translator = Translator.load(path, device)
-        request = translator.request(beam, 1, length_penalty, 8, with_weights=False)
+        request = translator.request(beam=beam, length_penalty=length_penalty, batch_size=8)
         facts[name] = dataclasses.asdict(translator.seq2seq.config)
         for place, sentence in enumerate(sentences):
             forced = target[place] if target else None

@@ -19,9 +19,7 @@ from nmt_cli.data.store import Pairs, Sentences
 from nmt_cli.data.tokenizer import Tokenizer
 
 TRIALS = 2  # cuts of every sentence that shapes are planned for
-TRIES = (
-    4  # cuts of a pair in an epoch before it keeps its usual one: one in fifty does, on Multi30k at 0.1
-)
+TRIES = 4  # cuts of a pair in an epoch before it keeps its usual one: one in fifty does, on Multi30k at 0.1
 CHUNK = 10_000  # sentences cut at a time when planning: a ceiling on memory
 
 

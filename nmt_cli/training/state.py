@@ -26,6 +26,11 @@ class TrainState(NamedTuple):
     skipped_in_row: jax.Array  # [] int32: the last of them, without a good one between
     frozen: dict[str, jax.Array] | None = None  # bool [V] by table: rows that stay as they began; None without any
 
+    @property
+    def for_translation(self) -> Params:
+        """The parameters that translate: the moving average where there is one."""
+        return self.params if self.average is None else self.average
+
 
 def initial_state(train: Train, params: Params, vectors: Mapping[str, tuple[Any, Any]] | None = None) -> TrainState:
     """The state before the first update.

@@ -21,8 +21,10 @@ from nmt_cli.data.vocabulary import SPACE_MARK
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.search import length_penalty
 from nmt_cli.nn.taps import Tap, listen
+from nmt_cli.run.decoding import Request
+from nmt_cli.run.reading import read
 from nmt_cli.run.translation import CUT
-from nmt_cli.run.translator import Request, Translator
+from nmt_cli.run.translator import Translator
 from nmt_cli.visualize.search_tree import grow_tree, ids_before
 from nmt_cli.visualize.trace import Attention, Choice, Decoder, Encoder, Forced, Run, Token, Values, Variant, Walk
 
@@ -44,7 +46,7 @@ def record(
     reference: a translation to compare with.
     Raises UserError (DATA) when there is nothing in the text to translate.
     """
-    sentences = translator.read([text], request.search.max_length)
+    sentences = read(translator.source_tokenizer, [text], request.search.max_length)
     if not sentences:
         raise UserError("there is nothing to translate in the sentence", "give one with words in it", Exit.DATA)
     ids = sentences[0].ids

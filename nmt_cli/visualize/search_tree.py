@@ -15,7 +15,8 @@ from nmt_cli import config
 from nmt_cli.batch import EOS
 from nmt_cli.data.lines import clean_output
 from nmt_cli.nn.search import Beam, advance, blank_records, first_beam, length_penalty
-from nmt_cli.run.translator import Translator, longest_translation
+from nmt_cli.run.decoding import longest_translation
+from nmt_cli.run.translator import Translator
 from nmt_cli.visualize.trace import Finished, Node, Tree
 
 

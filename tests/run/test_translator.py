@@ -20,8 +20,10 @@ from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.search import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
+from nmt_cli.run.decoding import padded_length, row_count
+from nmt_cli.run.reading import grouped, read
 from nmt_cli.run.translation import CUT, EMPTY, LIMIT
-from nmt_cli.run.translator import Translator, check_parameters, grouped, padded_length, row_count
+from nmt_cli.run.translator import Translator, check_parameters
 
 WORDS = [
     "le",
@@ -175,10 +177,10 @@ def test_a_model_that_does_not_compute_numbers_is_refused(translator, monkeypatc
 
 def test_parameters_can_be_replaced_without_compiling_again(translator, lines, monkeypatch):
     before = texts(translator.translate(lines[:5]))
-    compiled = dict(translator.compiled)
+    compiled = dict(translator.decoding.compiled)
     monkeypatch.setattr(translator, "parameters", jax.tree.map(lambda leaf: -leaf, translator.parameters))
     assert texts(translator.translate(lines[:5])) != before
-    assert translator.compiled == compiled
+    assert translator.decoding.compiled == compiled
 
 
 @pytest.mark.parametrize(
@@ -216,12 +218,13 @@ class EchoTranslator(Translator):
     def __init__(self, real: Translator) -> None:
         tokenizer = Tokenizer.train("char", ["ab😀é"], 20)
         super().__init__(real.seq2seq, real.parameters, tokenizer, tokenizer, real.defaults)
+        self.decoding = self
 
     def echo(self, text: str) -> str:
         """What a line comes out as."""
         return self.target_tokenizer.decode(self.source_tokenizer.encode([text])[0]) if visible(text) else ""
 
-    def run(self, group, request):
+    def run(self, parameters, group, request):
         longest = max(len(sentence.ids) for sentence in group)
         ids = np.zeros((len(group), 1, longest), np.int32)
         for row, sentence in enumerate(group):
@@ -265,7 +268,7 @@ def test_one_line_has_a_shape_of_its_own(lines, batch_size):
 
 
 def test_sentences_of_like_length_are_translated_together(translator, lines):
-    groups = grouped(translator.read(lines, 15), 8)
+    groups = grouped(read(translator.source_tokenizer, lines, 15), 8)
     lengths = [[len(sentence.ids) for sentence in group] for group in groups]
     assert sorted(sentence.line for group in groups for sentence in group) == list(range(len(lines)))
     assert all(min(before) >= max(after) for before, after in itertools.pairwise(lengths))

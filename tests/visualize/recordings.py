@@ -66,5 +66,5 @@ def make_translator(kind: str) -> Translator:
 @cache
 def make_recording(kind: str) -> Recording:
     translator = make_translator(kind)
-    request = translator.request(None, 1, None, None, with_weights=False)
+    request = translator.request()
     return Recording(translator, record(translator, SENTENCE, "small", request, reference=REFERENCE))

@@ -129,7 +129,7 @@ def test_what_nothing_follows_was_pruned(general):
 
 
 def test_a_given_translation_is_walked_through(general):
-    request = general.translator.request(None, 1, None, None, with_weights=False)
+    request = general.translator.request()
     walk = record(general.translator, "le chat", "small", request, target="un chien")
     assert walk.forced
     assert walk.text == "un chien"
@@ -150,7 +150,7 @@ def test_each_word_is_taken_away_once(general):
 
 
 def test_a_blank_sentence_is_refused(general):
-    request = general.translator.request(None, 1, None, None, with_weights=False)
+    request = general.translator.request()
     with pytest.raises(UserError, match="nothing to translate") as caught:
         record(general.translator, " \t", "small", request)
     assert caught.value.code == Exit.DATA
