@@ -18,7 +18,7 @@ from typing import Any, Literal, get_type_hints
 
 from nmt_cli.combinations import refusals
 from nmt_cli.errors import UserError
-from nmt_cli.options import check_value, nearest, option
+from nmt_cli.options import check_value, nearest, option, probability
 
 Sections = dict[str, dict[str, Any]]
 
@@ -71,19 +71,13 @@ class Model:
     tied_embeddings: Literal["none", "target", "all"] = option(
         "target", "share the target embedding with the output layer, or with the source embedding as well"
     )
-    dropout: float = option(0.2, "probability of dropping a unit between layers", least=0.0, most=0.95)
-    state_dropout: float = option(
-        0.0, "probability of dropping a hidden unit for a whole sentence (Gal & Ghahramani 2016)", least=0.0, most=0.95
-    )
+    dropout: float = probability(0.2, "dropping a unit between layers")
+    state_dropout: float = probability(0.0, "dropping a hidden unit for a whole sentence (Gal & Ghahramani 2016)")
     variational_dropout: bool = option(False, "keep one dropout mask over all time steps of a sentence")
-    source_word_dropout: float = option(
-        0.0, "probability of dropping all of a source piece's embedding (Sennrich & Zhang 2019)", least=0.0, most=0.95
-    )
-    target_word_dropout: float = option(0.0, "the same for pieces fed to the decoder", least=0.0, most=0.95)
-    zoneout: float = option(
-        0.0, "probability that a hidden unit stays as it was a step before (Krueger et al. 2017)", least=0.0, most=0.95
-    )
-    memory_zoneout: float = option(0.0, "the same for the units of an LSTM's memory", least=0.0, most=0.95)
+    source_word_dropout: float = probability(0.0, "dropping all of a source piece's embedding (Sennrich & Zhang 2019)")
+    target_word_dropout: float = probability(0.0, "dropping all of the embedding of a piece fed to the decoder")
+    zoneout: float = probability(0.0, "a hidden unit staying as it was a step before (Krueger et al. 2017)")
+    memory_zoneout: float = probability(0.0, "a unit of an LSTM's memory staying as it was")
     initialization: Literal["glorot", "uniform", "normal"] = option("glorot", "how matrices begin")
     initial_range: float = option(0.1, "uniform: the largest number; normal: the deviation", least=0.0)
     forget_bias: float = option(1.0, "what the bias of an LSTM's forget gate begins with")
@@ -107,35 +101,20 @@ class Train:
     )
     warmup_steps: int = option(400, "steps in which the learning rate rises from zero", least=0)
     decay_steps: int = option(0, "steps until cosine reaches its floor; 0 for the whole training", least=0)
-    plateau_factor: float = option(
-        0.5, "plateau: multiply the rate by this when validation stalls", least=0.0, most=1.0
-    )
+    plateau_factor: float = option(0.5, "plateau: multiplies the rate when validation stalls", least=0.0, most=1.0)
     plateau_patience: int = option(2, "plateau: validations without a gain before it does", least=0)
     batch_tokens: int = option(2000, "target tokens in a batch, padding included", least=16)
     max_shapes: int = option(12, "shapes of batches; more pad less and compile longer", least=1, most=16)
     accumulate: int = option(1, "batches whose gradients make one update", least=1)
     max_steps: int = option(10_000, "stop after this many updates", least=1)
-    max_minutes: float = option(
-        0.0, "stop after this many minutes of training, all sittings together; 0 for no limit", least=0.0
-    )
-    label_smoothing: float = option(
-        0.1, "share of the target probability spread over the vocabulary", least=0.0, most=0.9
-    )
+    max_minutes: float = option(0.0, "stop after this many minutes, all sittings together; 0 for no limit", least=0.0)
+    label_smoothing: float = option(0.1, "target probability spread over the vocabulary", least=0.0, most=0.9)
     scheduled_sampling: Literal["none", "linear", "exponential", "inverse_sigmoid"] = option(
         "none", "feed the decoder more and more pieces of its own in place of the reference (Bengio et al. 2015)"
     )
-    sampling_steps: float = option(
-        4000.0, "steps N of its decay: linear 1 - i/N, exponential e^(-i/N), inverse_sigmoid N/(N + e^(i/N))", least=1.0
-    )
-    teacher_least: float = option(
-        0.0, "share of the reference's pieces it never falls below (epsilon in the paper)", least=0.0, most=1.0
-    )
-    bpe_dropout: float = option(
-        0.0,
-        "probability of leaving out a merge when text is cut anew in each epoch (Provilkov et al. 2020)",
-        least=0.0,
-        most=0.95,
-    )
+    sampling_steps: float = option(4000.0, "N: 1 - i/N (linear), e^(-i/N), N / (N + e^(i/N)) at step i", least=1.0)
+    teacher_least: float = option(0.0, "it feeds at least this share of the reference's", least=0.0, most=1.0)
+    bpe_dropout: float = probability(0.0, "leaving out a merge when text is cut, anew in each epoch (Provilkov 2020)")
     source_embeddings: str = option(
         "", "file of word vectors that source embeddings begin with: word2vec, GloVe, fastText"
     )

@@ -77,14 +77,10 @@ def run(
     quiet: bool,
 ) -> None:
     """Train in a run directory, from the start or from its newest checkpoint. Raises UserError."""
-    given = {
-        "max_steps": max_steps,
-        "max_minutes": max_minutes,
-        "source_embeddings": source_embeddings and str(source_embeddings),
-        "target_embeddings": target_embeddings and str(target_embeddings),
-    }
-    set_by_option = (f"train.{name}={json.dumps(value)}" for name, value in given.items() if value is not None)
-    overrides = [*overrides, *set_by_option]
+    given = {"max_steps": max_steps, "max_minutes": max_minutes}
+    files = {"source_embeddings": source_embeddings, "target_embeddings": target_embeddings}
+    told = {name: json.dumps(value, default=str) for name, value in {**given, **files}.items() if value is not None}
+    overrides = [*overrides, *(f"train.{name}={value}" for name, value in told.items())]
     place = Run(run_directory)
     with place.locked(), Interrupts() as interrupts, Display(quiet) as display:
         events = Events(place.path / "tensorboard") if tensorboard else None

@@ -46,7 +46,8 @@ def sampled_inputs(model: Seq2Seq, params: Any, batch: Batch, share: jax.Array, 
     def feed(carry: Any, x: Any) -> tuple[Any, jax.Array]:
         (state, drawn), (reference, keep, draw) = carry, x
         fed = jnp.where(keep, reference, drawn)  # [B]
-        state, log_probs, _ = model.apply(variables, memory, state, fed[:, None], method="step")
+        step: Any = model.apply(variables, memory, state, fed[:, None], method="step")
+        state, log_probs, _ = step
         return (state, draw_piece(log_probs[:, 0], draw)), fed
 
     inputs = (jnp.asarray(batch.target_in).T, (kept < share) | first[:, None], draws)

@@ -81,15 +81,15 @@ def test_the_first_piece_is_always_that_of_the_reference():
     assert (fed != batch.target_in).any()
 
 
-@pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("name", ["lstm-general-feed", "bahdanau-deep-covered"])
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_what_is_fed_was_drawn_by_the_equations(name, share):
     """With the same draws, NumPy's probabilities after each prefix lead to the same pieces."""
     config, parameters = MODELS[name], random_parameters(MODELS[name])
     batch, length = padded_batch(config), max(TARGET_LENGTHS)
-    fed = np.asarray(sampling(config, jnp.float64)(cast(parameters, jnp.float64), batch, share, KEY))
-    kept, draws = (jax.random.uniform(key, (length, len(fed))) for key in jax.random.split(KEY))
+    with jax.enable_x64(True):
+        fed = np.asarray(sampling(config, jnp.float64)(cast(parameters, jnp.float64), batch, share, KEY))
+        kept, draws = (np.asarray(jax.random.uniform(key, (length, len(fed)))) for key in jax.random.split(KEY))
     for row in [row for row, source_length in enumerate(SOURCE_LENGTHS) if source_length]:
         source = batch.source[row, : SOURCE_LENGTHS[row]]
         log_probs, _, _ = reference.translate_forced(parameters, config, source, fed[row])
