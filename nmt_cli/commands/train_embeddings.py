@@ -35,7 +35,7 @@ def read_vectors(run: Run, data: Prepared, config: Config, note: Callable[[str],
     Raises UserError: for a broken file, and when an earlier sitting of this run has begun with another.
     """
     found, reports = {}, {}
-    shared = config.data.vocabulary == "joint" and config.model.tied_embeddings == "all"
+    shared = config.model.tied_embeddings == "all"
     for table, (side, file) in files(config).items():
         tokenizer = data.tokenizers()[side]
         vectors, lines = embeddings.read_vectors(file, tokenizer, config.model.embedding_size)

@@ -50,7 +50,8 @@ class Coverage:
 
     file: str
     sha256: str
-    lines: Lines
+    vectors: int  # in the file
+    not_utf8: int  # lines passed over
     pieces: int  # in the vocabulary, special ones apart
     found: int  # of these
     running: float  # share of the running pieces of the text that are found
@@ -61,7 +62,7 @@ class Coverage:
         share = self.found / max(self.pieces, 1)
         bands = ", ".join(f"{found:,} of the {most:,} most frequent" for most, found in self.most_frequent)
         missing = f"; without: {' '.join(self.missing)}" if self.missing else ""
-        passed_over = f"; {self.lines.not_utf8} lines are not UTF-8" if self.lines.not_utf8 else ""
+        passed_over = f"; lines that are not UTF-8: {self.not_utf8}" if self.not_utf8 else ""
         return (
             f"{self.file}: vectors for {self.found:,} of {self.pieces:,} pieces ({share:.0%}), "
             f"{self.running:.0%} of the running text; {bands}{missing}{passed_over}"
@@ -124,7 +125,9 @@ def choose(
 
 def entries(file: str, size: int) -> Iterator[tuple[int, str | None, list[str]]]:
     """Line number, word and numbers of each line; a word may hold spaces, and is None where it is not UTF-8."""
-    promised, seen, name = None, 0, display(file)
+    promised, seen, checked, name = None, 0, False, display(file)
+    if not Path(file).is_file():
+        raise UserError(f"{name}: there is no such file of word vectors", "a pipe will not do: it is read twice")
     with open_bytes(file) as stream:
         for number, line in enumerate(read_lines(stream, name, "skip"), start=1):
             if line is None:
@@ -135,8 +138,9 @@ def entries(file: str, size: int) -> Iterator[tuple[int, str | None, list[str]]]
             if fields == [""]:
                 continue
             is_heading = number == 1 and len(fields) == 2 and all(field.isdecimal() for field in fields)
-            if seen == 0:
+            if not checked:
                 check_size(name, number, int(fields[1]) if is_heading else len(fields) - 1, size)
+                checked = True
             if is_heading:
                 promised = int(fields[0])
                 continue
@@ -197,7 +201,8 @@ def coverage(
     return Coverage(
         file=display(file),
         sha256=checksum(file),
-        lines=lines,
+        vectors=lines.vectors,
+        not_utf8=lines.not_utf8,
         pieces=tokenizer.size - specials,
         found=len(vectors.ids),
         running=float(frequency[has_vector].sum() / max(frequency.sum(), 1)),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nmt_cli.commands.train_embeddings import keep_report
-from nmt_cli.data.embeddings import Coverage, Lines
+from nmt_cli.data.embeddings import Coverage
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.run.directory import Run
 from nmt_cli.run.model import load_model
@@ -31,7 +31,7 @@ def data(home):  # noqa: F811
 
 
 def report(sha256):
-    return Coverage("a.vec", sha256, Lines(3, 0), pieces=8, found=2, running=0.25, most_frequent=[], missing=[])
+    return Coverage("a.vec", sha256, 3, 0, pieces=8, found=2, running=0.25, most_frequent=[], missing=[])
 
 
 def test_frozen_vectors_come_through_training_and_the_run_needs_their_file_no_more(data, vectors, tmp_path, capsys):
@@ -40,7 +40,7 @@ def test_frozen_vectors_come_through_training_and_the_run_needs_their_file_no_mo
     assert call(*arguments, "--max-steps", 4) == 0
     assert "source embeddings:" in capsys.readouterr().err
     told = json.loads((tmp_path / "run" / "embeddings.json").read_text())["source"]
-    assert (told["found"], told["lines"]) == (4, [3, 0])  # in a joint vocabulary UN and DEUX too, by their lower case
+    assert (told["found"], told["vectors"]) == (4, 3)  # in a joint vocabulary UN and DEUX too, by their lower case
     vectors.unlink()
     assert call(*arguments, "--max-steps", 8) == 0
     model = load_model(tmp_path / "run")

@@ -123,7 +123,7 @@ def test_a_word_that_is_not_utf_8_is_passed_over_and_counted(words, file):
     path = file(b"3 3\nthe 1 2 3\nc\xff\xfet 4 5 6\ncat 7 8 9\n")
     vectors, lines = read_vectors(path, words, 3)
     assert lines == (2, 1)
-    assert "1 lines are not UTF-8" in str(coverage(path, vectors, lines, words, []))
+    assert "lines that are not UTF-8: 1" in str(coverage(path, vectors, lines, words, []))
 
 
 @pytest.mark.parametrize("content", ["the 1 2 3 4\n", "2 4\nthe 1 2 3 4\n"])
@@ -141,6 +141,7 @@ def test_a_file_without_all_its_vectors_is_refused(words, file, content):
 
 def test_a_file_that_is_not_there_is_refused(words, tmp_path):
     assert "nowhere.txt" in refusal(words, str(tmp_path / "nowhere.txt")).what
+    assert "a pipe will not do" in refusal(words, "-").hint
 
 
 def test_coverage_counts_pieces_and_running_text(words, file):
@@ -148,7 +149,7 @@ def test_coverage_counts_pieces_and_running_text(words, file):
     vectors, lines = read_vectors(path, words, 3)
     report = coverage(path, vectors, lines, words, [np.concatenate(words.encode(TEXT)).astype(np.uint16)])
     running = [word in ("the", "The", "cat") for line in TEXT for word in line.split()]
-    assert (report.lines.vectors, report.pieces, report.found) == (3, words.size - len(SPECIAL_PIECES), 3)
+    assert (report.vectors, report.pieces, report.found) == (3, words.size - len(SPECIAL_PIECES), 3)
     assert report.running == pytest.approx(sum(running) / len(running))
     assert set(report.missing) == {"sat", "on", "mat", "dog", "and"}
     assert len(report.sha256) == 64
