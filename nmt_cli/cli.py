@@ -82,6 +82,8 @@ def train(
     overrides: arguments.SetOption,
     max_steps: arguments.MaxSteps = None,
     max_minutes: arguments.MaxMinutes = None,
+    source_embeddings: arguments.SourceEmbeddings = None,
+    target_embeddings: arguments.TargetEmbeddings = None,
     device: arguments.DeviceOption = arguments.Device.AUTO,
     tensorboard: arguments.Tensorboard = False,
     strict: arguments.StrictCheckpoint = False,

@@ -100,6 +100,15 @@ class Tokenizer:
         forms = [form for form in (ids, inside) if form]
         return forms[::-1] if is_unspaced(self.normal(text)[:1]) else forms
 
+    def recut(self, sentences: list[list[int]], rate: float, seed: int) -> list[list[int]]:
+        """Other ids of the same texts: each merge is left out with probability `rate` (Provilkov et al. 2020).
+
+        For bpe. The seed, at most 2**31 - 1, decides which merges those are, and nothing else does.
+        """
+        if not isinstance(self.vocabulary, Subwords) or self.kind != "bpe":
+            raise ValueError(f"{self.kind} has no merges to leave out")
+        return self.vocabulary.recut(sentences, rate, seed)
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; PAD, BOS and EOS are passed over, UNK becomes U+2047.
 
