@@ -150,6 +150,7 @@ class Config:
     search: Search = field(default_factory=Search)
 
 
+SEAL = "digest"  # beside the sections of a run's config.json: their checksum, see run/directory.py
 SECTIONS: dict[str, type] = {"data": Data, "model": Model, "train": Train, "search": Search}
 
 
@@ -198,7 +199,7 @@ def parse_overrides(overrides: Iterable[str]) -> Sections:
             raise UserError(f"--set {override!r} is not section.key=value", "for example --set model.dropout=0.3")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             value = text.strip()
         sections.setdefault(section, {})[key] = value
     return from_sections(sections)
@@ -260,8 +261,10 @@ def load_recipe(name: str) -> Sections:
     try:
         text = path.read_text(encoding="utf-8")
         sections = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable recipe: {error}", "see recipes/ for examples") from error
+    if isinstance(sections, dict) and path.suffix == ".json":
+        sections.pop(SEAL, None)
     return from_sections(sections, where=f"{path}: ")
 
 
@@ -274,10 +277,11 @@ def from_json(text: str, where: str = "") -> Config:
     """The configuration `to_json` wrote. Raises UserError when it is not one."""
     try:
         sections = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError itself for numbers of thousands of digits
         raise UserError(f"{where}not JSON: {error}") from error
     if not isinstance(sections, dict):
         raise UserError(f"{where}not a configuration")
+    sections.pop(SEAL, None)
     checked = from_sections(sections, where)
     config = Config(**{name: SECTIONS[name](**values) for name, values in checked.items()})
     check_combinations(config)

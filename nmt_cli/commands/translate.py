@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json as jsonlib
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from nmt_cli.commands.notes import no_note, note, note_tally, plural
-from nmt_cli.data.lines import read_lines
+from nmt_cli.data.lines import display, open_bytes, read_lines
 from nmt_cli.data.tally import Tally
 from nmt_cli.errors import UserError
 from nmt_cli.run.output import Write, open_output
@@ -40,11 +38,10 @@ def run(
     if json and scores:
         raise UserError("--scores and --json exclude each other", "--json has the scores")
     tally = Tally()
-    with open_input(input) as stream:
+    with open_bytes(str(input)) as stream:
         if stream.isatty() and not quiet:
             note("type one sentence a line; Ctrl-D ends")
-        name = "stdin" if str(input) == "-" else str(input)
-        lines = read_lines(stream, name, "refuse" if strict else "replace", tally)
+        lines = read_lines(stream, display(str(input)), "refuse" if strict else "replace", tally)
         translator = Translator.load(model, device, no_note if quiet else note)
         translations = translator.translate_stream(
             lines, n_best, beam=beam, length_penalty=length_penalty, batch_size=batch_size
@@ -57,12 +54,12 @@ def run(
 
 def write_all(
     translations: Iterable[Translation], write: Write, *, scores: bool, json: bool, n_best: int
-) -> dict[str, list[int]]:
-    """Write each translation as soon as it is there. Returns the lines that were flagged, counted from 1, by flag."""
-    flagged: dict[str, list[int]] = {}
+) -> Tally:
+    """Write each translation as soon as it is there. Returns which lines were flagged, counted from 1."""
+    flagged = Tally()
     for index, translation in enumerate(translations):
         for flag in translation.flags:
-            flagged.setdefault(flag, []).append(index + 1)
+            flagged.add(flag, str(index + 1))
         if json:
             write(jsonlib.dumps(translation.as_dict(), ensure_ascii=False) + "\n")
         elif n_best > 1:
@@ -78,22 +75,9 @@ def n_best_lines(index: int, translation: Translation) -> Iterator[str]:
         yield f"{index} ||| {hypothesis.text} ||| logprob= {hypothesis.log_prob:.4f} ||| {hypothesis.score:.4f}\n"
 
 
-def note_flags(flagged: dict[str, list[int]]) -> None:
+def note_flags(flagged: Tally) -> None:
     """Say which lines were not translated as they should be."""
     for flag, explanation in EXPLAINED.items():
-        if numbers := flagged.get(flag):
-            shown = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
-            note(f"{plural(len(numbers))} {explanation}: {shown}")
-
-
-def open_input(path: Path) -> BinaryIO:
-    """A file or stdin as bytes, without a buffer: its lock would be held by the thread that waits for a line.
-
-    Raises UserError when it cannot be opened.
-    """
-    if str(path) == "-":
-        return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
-    try:
-        return path.open("rb", buffering=0)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}", "check the name") from error
+        if count := flagged.counts[flag]:
+            first = [line for line, _ in flagged.examples[flag]]
+            note(f"{plural(count)} {explanation}: {', '.join(first)}{', ...' if count > len(first) else ''}")

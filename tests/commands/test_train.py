@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -193,6 +194,7 @@ def test_a_run_ends_with_models_a_log_and_a_word_on_what_to_do_next(uninterrupte
 
 
 @pytest.mark.parametrize("options", [{}, EXACT], ids=["plain", "accumulated and averaged"])
+@pytest.mark.fault(36, 51, 56)
 def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(options, uninterrupted, data, home, run, nmt):
     arguments = ["train", data, run, *OPTIONS, *sets("train", options)]
     expected = uninterrupted
@@ -209,6 +211,7 @@ def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(options, uninterr
     assert_nothing_is_logged_twice(run)
 
 
+@pytest.mark.fault(39)
 def test_sigterm_saves_the_step_it_came_in(uninterrupted, data, run, nmt):
     with started("train", data, run, *OPTIONS, "--quiet") as process:
         wait_for_step(run, 4, process)
@@ -235,6 +238,7 @@ def test_sigterm_saves_the_step_it_came_in(uninterrupted, data, run, nmt):
     ],
     ids=["update", "validation", "saving", "publishing"],
 )
+@pytest.mark.fault(39, 40, 56)
 def test_a_signal_is_obeyed_wherever_it_comes(place, name, number, code, saved, uninterrupted, data, run, nmt):
     whole, raised = getattr(place, name), []
 
@@ -254,6 +258,7 @@ def test_a_signal_is_obeyed_wherever_it_comes(place, name, number, code, saved, 
     assert_nothing_is_logged_twice(run)
 
 
+@pytest.mark.fault(40)
 def test_a_signal_before_the_first_update_leaves_a_run_that_starts_again(data, run, nmt, monkeypatch):
     whole = train.compile_all
     monkeypatch.setattr(train, "compile_all", lambda *given: (signal.raise_signal(signal.SIGINT), whole(*given)))
@@ -263,6 +268,7 @@ def test_a_signal_before_the_first_update_leaves_a_run_that_starts_again(data, r
     assert checkpoint.saved(Run(run)) == []
 
 
+@pytest.mark.fault(39)
 def test_a_second_signal_aborts_without_saving(data, run, nmt, monkeypatch):
     whole = train.next_batches
 
@@ -278,6 +284,7 @@ def test_a_second_signal_aborts_without_saving(data, run, nmt, monkeypatch):
     assert checkpoint.saved(Run(run)) == []
 
 
+@pytest.mark.fault(50)
 def test_a_finished_run_is_left_as_it_is(ended, data, nmt):
     before, log = digest(ended), (ended / "metrics.jsonl").read_bytes()
     code, _, err = nmt("train", data, ended, *OPTIONS)
@@ -288,6 +295,7 @@ def test_a_finished_run_is_left_as_it_is(ended, data, nmt):
     assert (ended / "metrics.jsonl").read_bytes() == log
 
 
+@pytest.mark.fault(48)
 def test_a_finished_run_goes_on_when_told_to(ended, data, nmt):
     code, _, err = nmt("train", data, ended, "--max-steps", 34)
     assert code == 0
@@ -297,6 +305,7 @@ def test_a_finished_run_goes_on_when_told_to(ended, data, nmt):
     assert Run(ended).read_config().train.max_steps == 34
 
 
+@pytest.mark.fault(48)
 def test_other_data_is_refused(ended, home, nmt):
     before = {path.name: path.read_bytes() for path in ended.glob("*.json*")}
     code, _, err = nmt("train", prepare(home, "other", seed=1), ended)
@@ -305,12 +314,14 @@ def test_other_data_is_refused(ended, home, nmt):
     assert {path.name: path.read_bytes() for path in ended.glob("*.json*")} == before
 
 
+@pytest.mark.fault(48)
 def test_another_model_is_refused_by_name(ended, data, nmt):
     code, _, err = nmt("train", data, ended, *OPTIONS, "--set", "model.decoder_units=16")
     assert code == Exit.USAGE
     assert "model.decoder_units: 8 -> 16" in err
 
 
+@pytest.mark.fault(52)
 def test_a_second_training_in_the_run_is_refused(ended, data, nmt):
     with Run(ended).locked():
         code, _, err = nmt("train", data, ended, *OPTIONS)
@@ -379,10 +390,11 @@ def test_quiet_is_silent(data, run, nmt):
     assert nmt("train", data, run, *OPTIONS, "--quiet", "--max-steps", 4) == (0, "", "")
 
 
+@pytest.mark.fault(54)
 def test_a_training_that_no_longer_makes_numbers_ends_and_harms_nothing(ended, data, nmt):
     before = digest(ended)
-    text = (ended / "config.json").read_text()
-    (ended / "config.json").write_text(text.replace('"learning_rate": 0.02', '"learning_rate": 1e30'))
+    config = Run(ended).read_config()
+    Run(ended).write_config(dataclasses.replace(config, train=dataclasses.replace(config.train, learning_rate=1e30)))
     code, _, err = nmt("train", data, ended, "--max-steps", 90, "--set", "train.keep=1")
     assert code == Exit.DIVERGED
     assert "not been a number for" in err
@@ -394,6 +406,7 @@ def test_a_training_that_no_longer_makes_numbers_ends_and_harms_nothing(ended, d
     assert any(record["skipped"] >= train.HOPELESS for record in updates_logged(ended))
 
 
+@pytest.mark.fault(53)
 def test_one_update_that_is_no_number_is_left_out_and_named(data, run, nmt, monkeypatch):
     whole, calls = train.next_batches, []
 

@@ -114,6 +114,7 @@ def test_the_same_model_gives_the_same_bytes(save: Save) -> None:
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "card.json", "README.md", "tokenizer.json"])
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "delete", "append", "swap"])
+@pytest.mark.fault(44)
 def test_a_damaged_file_is_refused_by_name(save: Save, name: str, damage: str) -> None:
     folder = save()
     file, content = folder / name, bytearray((folder / name).read_bytes())
@@ -179,6 +180,7 @@ HOSTILE_WEIGHTS = {
 
 
 @pytest.mark.parametrize("content", HOSTILE_WEIGHTS.values(), ids=HOSTILE_WEIGHTS.keys())
+@pytest.mark.fault(62)
 def test_hostile_weights_are_refused(
     save: Save, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +208,7 @@ HOSTILE_JSON = {
 
 @pytest.mark.parametrize("name", ["config.json", "card.json"])
 @pytest.mark.parametrize("content", HOSTILE_JSON.values(), ids=HOSTILE_JSON.keys())
+@pytest.mark.fault(62)
 def test_hostile_json_is_refused(save: Save, name: str, content: bytes) -> None:
     with pytest.raises(UserError, match=name.replace(".", r"\.")) as refusal:
         load_model(forged(save, name, content))
@@ -222,6 +225,7 @@ def rewritten_manifest(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a/../../outside", "..", "", ".", "gone", "a\x00b"])
+@pytest.mark.fault(62)
 def test_a_manifest_that_points_outside_is_refused(save: Save, name: str) -> None:
     folder = save()
     (folder.parent / "outside").write_bytes((folder / "config.json").read_bytes())
@@ -232,6 +236,7 @@ def test_a_manifest_that_points_outside_is_refused(save: Save, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "MANIFEST.json"])
+@pytest.mark.fault(62)
 def test_a_symbolic_link_is_refused(save: Save, name: str) -> None:
     folder = save()
     (folder / name).rename(folder.parent / "outside")
@@ -241,6 +246,7 @@ def test_a_symbolic_link_is_refused(save: Save, name: str) -> None:
     assert refusal.value.code == Exit.INTEGRITY
 
 
+@pytest.mark.fault(62)
 def test_files_that_the_manifest_does_not_list_are_not_read(save: Save) -> None:
     folder = save()
     (folder / "model.pkl").write_bytes(b"\x80\x04cos\nsystem\n(S'false'\ntR.")
@@ -266,6 +272,7 @@ def test_tokenizers_of_another_size_are_refused(tmp_path: Path, tokenizer_files:
     assert refusal.value.code == Exit.INTEGRITY
 
 
+@pytest.mark.fault(47)
 def test_parameters_of_another_shape_are_listed_and_dtypes_may_differ() -> None:
     params = {"a": np.zeros((2, 3), ml_dtypes.bfloat16), "b": {"c": np.zeros(4, np.float32)}}
     check_shapes(params, {"a": np.zeros((2, 3), np.float32), "b": {"c": np.zeros(4)}}, Path("m"))
@@ -346,6 +353,7 @@ sys.exit(code)
 """
 
 
+@pytest.mark.fault(37)
 def test_killed_at_every_third_call_of_a_save_the_old_or_the_new_model_loads(
     save: Save, tokenizer_files: list[Path]
 ) -> None:
@@ -379,6 +387,7 @@ for limit in (0, 1000, 300_000):
 """
 
 
+@pytest.mark.fault(41)
 def test_a_full_disk_leaves_the_old_model(save: Save) -> None:
     old = save({"old": np.zeros(2, np.float32)})
     done = subprocess.run([sys.executable, "-c", FULL_DISK, str(old)], capture_output=True, text=True, check=True)
