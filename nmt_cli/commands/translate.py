@@ -52,9 +52,7 @@ def run(
     note_flags(flagged)
 
 
-def write_all(
-    translations: Iterable[Translation], write: Write, *, scores: bool, json: bool, n_best: int
-) -> Tally:
+def write_all(translations: Iterable[Translation], write: Write, *, scores: bool, json: bool, n_best: int) -> Tally:
     """Write each translation as soon as it is there. Returns which lines were flagged, counted from 1."""
     flagged = Tally()
     for index, translation in enumerate(translations):

@@ -18,11 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 from nmt_cli import cli
 from nmt_cli.commands import train
+from nmt_cli.data.store import open_data
 from nmt_cli.errors import Exit
 from nmt_cli.run import arrays, checkpoint
 from nmt_cli.run.device import configure
@@ -453,3 +455,96 @@ def test_training_stops_after_so_many_minutes(data, run, nmt):
     assert code == 0
     assert "(train.max_minutes = 0.0001" in err
     assert load_model(run / "last").card["step"] < 30
+
+
+@pytest.mark.slow
+@pytest.mark.fault(36, 37)
+def test_a_hundred_random_kills_change_nothing(home, data, tmp_path, figure):
+    """Processes killed with SIGKILL from their first record on, in updates, saves and validations, and resumed."""
+    options = [*OPTIONS, *sets("train", {"max_steps": 120, "save_every": 5, "eval_every": 20})]
+    assert call("train", data, home / "long", *options, "--quiet") == 0
+    expected, chance, same, steps = digest(home / "long"), random.Random(0), 0, Counter()
+    while steps.total() < 100:
+        run = tmp_path / "run"
+        shutil.rmtree(run, ignore_errors=True)
+        with started("train", data, run, *options, "--quiet") as process:
+            wait_for_step(run, 4, process)
+            time.sleep(chance.uniform(0, 1.5))
+        if process.returncode == 0:
+            continue  # it had come to its end before the kill
+        assert process.returncode == -signal.SIGKILL
+        steps[max((int(folder.name) for folder in checkpoint.saved(Run(run))), default=0)] += 1
+        assert call("train", data, run, *options, "--quiet") == 0
+        same += digest(run) == expected
+    figure("random SIGKILLs during training", f"{same} of 100 resumed runs end with the same SHA-256")
+    assert same == 100
+    assert len(steps) > 5, "the kills were not spread over the training"
+
+
+@pytest.mark.fault(50, 59)
+@pytest.mark.parametrize("stop", [6, 7, 29], ids=["at an epoch's end", "in epoch 2", "before the last step"])
+def test_stopped_anywhere_it_ends_in_the_same_parameters(stop, uninterrupted, data, run, nmt):
+    prepared = open_data(data)
+    assert len(train.make_batches(prepared, Run(uninterrupted).read_config().train)) == 6
+    assert nmt("train", data, run, *OPTIONS, "--max-steps", stop)[0] == 0
+    assert nmt("train", data, run, *OPTIONS)[0] == 0
+    assert digest(run)["last"] == digest(uninterrupted)["last"]
+
+
+@pytest.mark.fault(51)
+def test_patience_plateau_and_best_score_are_taken_up_after_a_resume(data, run, nmt, tmp_path):
+    options = {"learning_rate": 1e-12, "warmup_steps": 0, "schedule": "plateau", "plateau_patience": 1, "patience": 5}
+    often = {"max_steps": 20, "eval_every": 2, "log_every": 2, "save_every": 2}
+    arguments = [*OPTIONS, *sets("train", {**options, **often})]
+    assert nmt("train", data, tmp_path / "whole", *arguments)[0] == 0
+    for step in (3, 6, 9, 20):
+        assert nmt("train", data, run, *arguments, "--max-steps", step)[0] == 0
+    rates = [record["learning_rate"] for record in updates_logged(run) if record["step"] % 2 == 0]
+    assert rates == [record["learning_rate"] for record in updates_logged(tmp_path / "whole")]
+    assert standing(run) == {**standing(tmp_path / "whole"), "stalls": 5}
+    assert load_model(run / "best").card["step"] == load_model(tmp_path / "whole" / "best").card["step"]
+
+
+@pytest.mark.fault(49)
+def test_another_number_of_devices_makes_no_difference(uninterrupted, data, run, nmt, monkeypatch):
+    assert nmt("train", data, run, *OPTIONS, "--max-steps", 15)[0] == 0
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    with started("train", data, run, *OPTIONS) as process:
+        assert (process.wait(300), process.stdout.read()) == (0, "")
+    assert digest(run)["last"] == digest(uninterrupted)["last"]
+
+
+@pytest.mark.fault(55)
+def test_out_of_memory_is_refused_with_what_to_set(data, run, nmt, monkeypatch):
+    def exhausted(*arguments: Any) -> Any:
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.")
+
+    monkeypatch.setattr(train.Updates, "__call__", exhausted)
+    code, _, err = nmt("train", data, run, *OPTIONS, "--quiet")
+    assert code == Exit.RESOURCE
+    assert "out of memory with train.batch_tokens = 80" in err
+    assert "--set train.batch_tokens=40 --set train.accumulate=2" in err
+
+
+@pytest.mark.fault(28)
+@pytest.mark.parametrize("pairs", [[("un", "one")], [("un", "un")] * 40, [("a", "b"), ("c", "d")]])
+def test_the_smallest_corpora_train_and_translate(tmp_path, nmt, pairs):
+    for side in (0, 1):
+        (tmp_path / f"{side}").write_text("".join(f"{pair[side]}\n" for pair in pairs))
+    assert nmt("prepare", tmp_path / "data", "-s", tmp_path / "0", "-t", tmp_path / "1", "-q")[0] == 0
+    assert nmt("train", tmp_path / "data", tmp_path / "run", *OPTIONS, "--max-steps", 2)[0] == 0
+    code, out, _ = nmt("translate", tmp_path / "run", tmp_path / "0", "-q")
+    assert (code, out.count("\n")) == (0, len(pairs))
+
+
+@pytest.mark.fault(48)
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_a_configuration_that_was_changed_by_hand_or_lost_is_refused(ended, data, nmt, damage):
+    text = (ended / "config.json").read_text()
+    (ended / "config.json").unlink()
+    if damage == "changed":
+        (ended / "config.json").write_text(text.replace('"learning_rate": 0.02', '"learning_rate": 0.03'))
+    before = digest(ended)
+    code, _, err = nmt("train", data, ended, "--max-steps", 40)
+    assert (code, "config.json" in err) == (Exit.INTEGRITY, True)
+    assert digest(ended) == before
