@@ -497,9 +497,9 @@ def test_patience_plateau_and_best_score_are_taken_up_after_a_resume(data, run, 
     often = {"max_steps": 20, "eval_every": 2, "log_every": 2, "save_every": 2}
     arguments = [*OPTIONS, *sets("train", {**options, **often})]
     assert nmt("train", data, tmp_path / "whole", *arguments)[0] == 0
-    for step in (3, 6, 9, 20):
+    for step in (4, 8, 20):
         assert nmt("train", data, run, *arguments, "--max-steps", step)[0] == 0
-    rates = [record["learning_rate"] for record in updates_logged(run) if record["step"] % 2 == 0]
+    rates = [record["learning_rate"] for record in updates_logged(run)]
     assert rates == [record["learning_rate"] for record in updates_logged(tmp_path / "whole")]
     assert standing(run) == {**standing(tmp_path / "whole"), "stalls": 5}
     assert load_model(run / "best").card["step"] == load_model(tmp_path / "whole" / "best").card["step"]

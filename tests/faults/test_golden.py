@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import pytest
 
 from nmt_cli.data.manifest import verify_manifest
 from nmt_cli.run.translator import Translator
-
-GOLDEN = Path(__file__).parent / "golden"
+from tests.faults.nmt import GOLDEN
 
 
 def lines_of(name: str) -> list[str]:

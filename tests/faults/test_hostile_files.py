@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -47,7 +48,7 @@ class Watch:
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self.seen is None:
             return
-        writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
+        writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
         if writes or event in self.FORBIDDEN:
             self.seen.append(f"{event} {arguments}")
 
@@ -61,8 +62,10 @@ class Watch:
 
 
 @pytest.fixture(scope="module")
-def watch() -> Watch:
-    return Watch()
+def watch() -> Iterator[Watch]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nmt_cli.run.translator.use_compile_cache", lambda note: None)  # its folder is the user's own
+        yield Watch()
 
 
 @st.composite

@@ -7,11 +7,10 @@ import os
 import subprocess
 import sys
 from itertools import cycle, islice
-from pathlib import Path
 
 import pytest
 
-GOLDEN = Path(__file__).parent.parent / "golden"
+from tests.faults.nmt import GOLDEN
 
 PREPARE_CEILING = 2500  # MB; most of it is what SentencePiece needs for the million lines it sees at most
 TRANSLATE_CEILING = 1000  # MB; most of it is JAX
