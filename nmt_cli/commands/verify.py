@@ -28,6 +28,8 @@ def run(path: Path, json: bool) -> None:
 def describe(part: Part, whole: Examination) -> str:
     """One line: what was checked, and how it is."""
     name = part.path.relative_to(whole.path).as_posix()
+    if not part.files and not part.problems:
+        return f"{name}: readable; it carries no checksum"
     state = "DAMAGED" if part.problems else "intact"
     files = "1 file" if part.files == 1 else f"{part.files} files"
     return f"{whole.kind if name == '.' else name}: {state}; {files}, {size_in_words(part.bytes)}, SHA-256 right"

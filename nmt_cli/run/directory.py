@@ -127,6 +127,10 @@ class Run:
             raise UserError(what, "put the old one back; what may change is set with --set", Exit.INTEGRITY)
         return config
 
+    def config_is_sealed(self) -> bool:
+        """Whether a readable configuration carries its checksum."""
+        return SEAL in json.loads(self.config_file.read_text(encoding="utf-8"))
+
     def record_sitting(self, command: str, device: str, data_hash: str) -> None:
         """Add what this process is, reads and runs on to `provenance.json`. Raises UserError (RESOURCE)."""
         sittings = [*self.sittings(), provenance(command, device, data_hash)]

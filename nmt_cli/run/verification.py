@@ -93,12 +93,12 @@ def examine_run(run: Run) -> Iterator[Part]:
 
 
 def examine_config(run: Run) -> Part:
-    """A run's config.json, which holds its own checksum."""
+    """A run's config.json, which holds its own checksum; those of the first versions have none."""
     part = Part(run.config_file)
     try:
         if run.read_config() is None:
             part.problems.append(f"{run.config_file} is missing")
-        else:
+        elif run.config_is_sealed():
             part.files, part.bytes = 1, run.config_file.stat().st_size
     except UserError as error:
         part.problems.append(error.what)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt_cli.config import Config
+from nmt_cli.config import Config, to_json
 from nmt_cli.data.manifest import write_manifest
 from nmt_cli.errors import Exit
 from nmt_cli.run import checkpoint
@@ -95,6 +95,12 @@ def test_a_configuration_changed_by_hand_is_damage(run, capsys):
     run.config_file.write_text(text.replace('"seed": 1', '"seed": 2'))
     assert call("verify", run.path) == Exit.INTEGRITY
     assert "config.json has changed since it was written" in capsys.readouterr().err
+
+
+def test_a_configuration_without_checksum_is_said_to_have_none(run, capsys):
+    run.config_file.write_text(to_json(Config()))
+    assert call("verify", run.path) == 0
+    assert "config.json: readable; it carries no checksum" in capsys.readouterr().out
 
 
 def test_a_folder_without_manifest_is_incomplete(model, capsys):
