@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 BUFFERED = 1 << 16  # numbers written at a time
 BLOCK = 1 << 20  # numbers read at a time
-PART = 1 << 21  # numbers sorted at a time
+PART = 1 << 20  # numbers sorted at a time
 
 
 class Column:

@@ -20,6 +20,7 @@ SETTINGS = "tokenizer.json"
 KINDS: dict[str, type[Subwords | Words]] = {"bpe": Subwords, "unigram": Subwords, "char": Subwords, "word": Words}
 FIXED_SIZE = ("bpe", "unigram")  # the others have as many pieces as there are characters or words
 LARGEST_SETTINGS = 1 << 16  # bytes of tokenizer.json that are read: ours has less than a hundred
+LARGEST_VOCABULARY = 1 << 28  # bytes; a million pieces take some 20 MB
 SAMPLE_LINES = 1_000_000  # what a vocabulary is trained on at most: a ceiling on memory
 
 
@@ -196,6 +197,8 @@ def load_tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
     tokenizers = []
     for path in vocabulary_files(folder, kind, joint):
         try:
+            if path.stat().st_size > LARGEST_VOCABULARY:
+                raise ValueError(f"it has more than {LARGEST_VOCABULARY:,} bytes")
             tokenizers.append(Tokenizer(kind, KINDS[kind](path.read_bytes()), lowercase))
         except (OSError, ValueError) as error:
             raise damaged(path, str(error)) from error

@@ -527,7 +527,14 @@ def test_out_of_memory_is_refused_with_what_to_set(data, run, nmt, monkeypatch):
 
 
 @pytest.mark.fault(28)
-@pytest.mark.parametrize("pairs", [[("un", "one")], [("un", "un")] * 40, [("a", "b"), ("c", "d")]])
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        pytest.param([("un", "one")], id="one pair"),
+        pytest.param([("un", "un")] * 40, id="one token", marks=pytest.mark.slow),
+        pytest.param([("a b", "c d")] * 40, id="identical lines", marks=pytest.mark.slow),
+    ],
+)
 def test_the_smallest_corpora_train_and_translate(tmp_path, nmt, pairs):
     for side in (0, 1):
         (tmp_path / f"{side}").write_text("".join(f"{pair[side]}\n" for pair in pairs))

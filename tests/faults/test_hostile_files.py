@@ -23,7 +23,7 @@ from nmt_cli.run.translator import Translator
 from nmt_cli.run.verification import examine
 from tests.faults.nmt import GOLDEN
 
-QUICK, LONG = 60, 3000
+QUICK, LONG = 50, 1000
 FILES = sorted(path.name for path in (GOLDEN / "model").iterdir() if path.name not in (MANIFEST, "README.md"))
 
 # Numbers, names and depths that parsers stumble over.
