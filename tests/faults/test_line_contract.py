@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from nmt_cli import commands
 from nmt_cli.data.store import open_data
 from nmt_cli.errors import Exit
 from nmt_cli.run.translator import Translator
@@ -27,6 +28,7 @@ ODD = [
 # Lines that the model of these tests knows by heart.
 KNOWN = {"le chat dort ici.": "the cat sleeps here.", "un chien court lentement.": "a dog runs slowly."}
 QUICK, ALL = 60, 10_000
+COMMAND_FILES = Path(commands.__file__).parent
 
 
 def odd_file(chance: random.Random) -> tuple[bytes, list[bytes]]:
@@ -105,6 +107,34 @@ def misaligned_by_eval(folder: Path, chance: random.Random, capfd: pytest.Captur
     return code != 0 or json.loads(capfd.readouterr().out)["value"] != 0.0
 
 
+def misaligned_by_score(folder: Path, chance: random.Random) -> bool:
+    """A column of scores, a line for each pair; known pairs have the score that they have alone."""
+    content, lines = odd_file(chance)
+    targets = [KNOWN.get(line.decode("utf-8", "replace"), f"odd {place}") for place, line in enumerate(lines)]
+    (folder / "source").write_bytes(content)
+    (folder / "target").write_text("".join(f"{line}\n" for line in targets))
+    arguments = ["-s", folder / "source", "-t", folder / "target", "-o", folder / "out", "-q"]
+    code = call("score", "MODEL", *arguments)
+    if any(line.decode("utf-8", "ignore").encode() != line for line in lines):
+        return code != Exit.DATA
+    found = (folder / "out").read_text().split("\n")
+    scores = {(line, score.split("\t")[0]) for line, score in zip(lines, found, strict=False) if line.decode() in KNOWN}
+    return code != 0 or len(found) != len(lines) + 1 or not scores <= KNOWN_SCORES
+
+
+# The score of each known line's translation: what `nmt translate --scores` gives, see tests/golden/translations.tsv.
+KNOWN_SCORES = {
+    (source.encode(), scored.split("\t")[0])
+    for source, scored in zip(
+        (GOLDEN / "source.txt").read_text(encoding="utf-8").split("\n"),
+        (GOLDEN / "translations.tsv").read_text(encoding="utf-8").split("\n"),
+        strict=True,
+    )
+}
+# `score` is tested where this version has it.
+COMMANDS = [name for name in ("prepare", "translate", "eval", "score") if (COMMAND_FILES / f"{name}.py").is_file()]
+
+
 @pytest.fixture(scope="module")
 def translator() -> Translator:
     return Translator.load(GOLDEN / "model", "cpu")
@@ -112,7 +142,7 @@ def translator() -> Translator:
 
 @pytest.mark.fault(1, 2, 4, 5, 11, 13, 14, 18)
 @pytest.mark.parametrize("inputs", [QUICK, pytest.param(ALL, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("command", ["prepare", "translate", "eval"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_no_line_is_misaligned(command, inputs, tmp_path, monkeypatch, capfd, figure, translator):
     monkeypatch.setattr(Translator, "load", lambda *_: translator)  # one model, compiled once
     chance, misaligned = random.Random(0), 0
@@ -121,6 +151,8 @@ def test_no_line_is_misaligned(command, inputs, tmp_path, monkeypatch, capfd, fi
             misaligned += misaligned_by_translate(tmp_path, chance)
         elif command == "prepare":
             misaligned += misaligned_by_prepare(tmp_path, chance)
+        elif command == "score":
+            misaligned += misaligned_by_score(tmp_path, chance)
         else:
             misaligned += misaligned_by_eval(tmp_path, chance, capfd)
         capfd.readouterr()
