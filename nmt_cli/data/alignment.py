@@ -53,12 +53,13 @@ def first_gap(source: Lengths, target: Lengths) -> int:
     where the sum of the first kind's misfits before and of the second kind's after is smallest.
     """
     short, long = sorted((source, target), key=len)
-    lost, usual, best, total, line = len(long) - len(short), None, 0.0, 0.0, 1
+    lost, usual, best, total, line = len(long) - len(short), 0.0, 0.0, 0.0, 1
     for start in range(0, len(short), BLOCK):
         stop = min(start + BLOCK, len(short))
         x, y = logarithms(short[start:stop]), logarithms(long[start : stop + lost])
         together, apart = x - y[: len(x)], x - y[lost:]
-        usual = np.median(np.concatenate([together, apart])) if usual is None else usual
+        if start == 0:
+            usual = float(np.median(np.concatenate([together, apart])))
         sums = total + np.cumsum(np.abs(together - usual) - np.abs(apart - usual))
         lowest, total = int(np.argmin(sums)), float(sums[-1])
         if sums[lowest] < best:

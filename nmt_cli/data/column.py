@@ -25,7 +25,7 @@ class Column:
         self.file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (open as long as the object is there)
         weakref.finalize(self, self.file.close)
         self.type = np.dtype(code)
-        self.recent = array(code)
+        self.recent: array[int] = array(code)
         self.written = 0
 
     def append(self, number: int) -> None:
