@@ -56,8 +56,8 @@ def first_gap(source: Lengths, target: Lengths) -> int:
     lost, usual, best, total, line = len(long) - len(short), 0.0, 0.0, 0.0, 1
     for start in range(0, len(short), BLOCK):
         stop = min(start + BLOCK, len(short))
-        x, y = logarithms(short[start:stop]), logarithms(long[start : stop + lost])
-        together, apart = x - y[: len(x)], x - y[lost:]
+        x = logarithms(short[start:stop])
+        together, apart = x - logarithms(long[start:stop]), x - logarithms(long[start + lost : stop + lost])
         if start == 0:
             usual = float(np.median(np.concatenate([together, apart])))
         sums = total + np.cumsum(np.abs(together - usual) - np.abs(apart - usual))
