@@ -214,6 +214,8 @@ def from_sections(sections: Mapping[str, Any], where: str = "") -> Sections:
     where: the file they come from, for messages.
     """
     checked: Sections = {}
+    if not isinstance(sections, Mapping):
+        raise UserError(f"{where}not a configuration", "see recipes/ for examples")
     for name, values in sections.items():
         if name not in SECTIONS:
             raise UserError(f"{where}unknown section [{name}]", nearest(name, SECTIONS))
