@@ -208,7 +208,7 @@ def parse_overrides(overrides: Iterable[str]) -> Sections:
     return from_sections(sections)
 
 
-def from_sections(sections: Mapping[str, Any], where: str = "") -> Sections:
+def from_sections(sections: object, where: str = "") -> Sections:
     """Check names, types and ranges; ints become floats where floats are meant.
 
     where: the file they come from, for messages.
@@ -284,9 +284,8 @@ def from_json(text: str, where: str = "") -> Config:
         sections = json.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError itself for numbers of thousands of digits
         raise UserError(f"{where}not JSON: {error}") from error
-    if not isinstance(sections, dict):
-        raise UserError(f"{where}not a configuration")
-    sections.pop(SEAL, None)
+    if isinstance(sections, dict):
+        sections.pop(SEAL, None)
     checked = from_sections(sections, where)
     config = Config(**{name: SECTIONS[name](**values) for name, values in checked.items()})
     check_combinations(config)
