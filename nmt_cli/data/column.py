@@ -84,5 +84,5 @@ class Repeats:
     def __iter__(self) -> Iterator[bool]:
         for start in range(0, self.count, BLOCK):
             bits = self.bits[start // 8 : (start + BLOCK) // 8 + 1]
-            flags: list[bool] = np.unpackbits(bits, count=min(BLOCK, self.count - start), bitorder="little").tolist()
-            yield from flags
+            flags = np.unpackbits(bits, count=min(BLOCK, self.count - start), bitorder="little")
+            yield from flags.astype(bool).tolist()

@@ -70,7 +70,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if path.stat().st_size > LARGEST_MANIFEST:
         refuse(path, f"is larger than any manifest ({LARGEST_MANIFEST:,} bytes)")
     try:
-        body = json.loads(path.read_bytes())
+        body: dict[str, Any] = json.loads(path.read_bytes())
         is_whole = isinstance(body, dict) and body.pop("digest", None) == digest(body) and is_well_formed(body)
     except (ValueError, RecursionError):
         refuse(path, "is not readable JSON")
