@@ -70,7 +70,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if path.stat().st_size > LARGEST_MANIFEST:
         refuse(path, f"is larger than any manifest ({LARGEST_MANIFEST:,} bytes)")
     try:
-        body: dict[str, Any] = json.loads(path.read_bytes())
+        body = json.loads(path.read_bytes())
         is_whole = isinstance(body, dict) and body.pop("digest", None) == digest(body) and is_well_formed(body)
     except (ValueError, RecursionError):
         refuse(path, "is not readable JSON")
@@ -78,7 +78,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         refuse(path, "is damaged")
     if body["format"] != FORMAT:
         refuse(path, f"has format {body['format']}; this version of nmt reads format {FORMAT}")
-    return body
+    manifest: dict[str, Any] = body
+    return manifest
 
 
 def is_well_formed(body: dict[str, Any]) -> bool:
