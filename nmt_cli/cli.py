@@ -187,6 +187,21 @@ def info(path: arguments.InfoPath, *, json: arguments.JsonOption = False) -> Non
 
 
 @app.command()
+def verify(path: arguments.InfoPath, *, json: arguments.JsonOption = False) -> None:
+    """Check that no file has changed since it was written.
+
+    Reads every byte of a data directory, a model, or a run with all its checkpoints and models, and holds it against
+    the SHA-256 it was written with. Names each file that is damaged or missing; the exit code is 4 then.
+
+    \b
+    Examples:
+      nmt verify run
+      nmt verify run/best --json
+    """
+    calling.call("verify", locals())
+
+
+@app.command()
 def demo(
     directory: arguments.DemoDirectory = Path("demo"), *, device: arguments.DeviceOption = arguments.Device.AUTO
 ) -> None:

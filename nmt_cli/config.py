@@ -36,6 +36,7 @@ class Config:
     search: Search = field(default_factory=Search)
 
 
+SEAL = "digest"  # beside the sections of a run's config.json: their checksum, see run/directory.py
 SECTIONS: dict[str, type] = {"data": Data, "model": Model, "train": Train, "search": Search}
 
 
@@ -84,7 +85,7 @@ def parse_overrides(overrides: Iterable[str]) -> Sections:
             raise UserError(f"--set {override!r} is not section.key=value", "for example --set model.dropout=0.3")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             value = text.strip()
         sections.setdefault(section, {})[key] = value
     return from_sections(sections)
@@ -101,12 +102,14 @@ def search_settings(given: Mapping[str, Any], overrides: Iterable[str]) -> dict[
     return {**sections.get("search", {}), **{name: value for name, value in given.items() if value is not None}}
 
 
-def from_sections(sections: Mapping[str, Any], where: str = "") -> Sections:
+def from_sections(sections: object, where: str = "") -> Sections:
     """Check names, types and ranges; ints become floats where floats are meant.
 
     where: the file they come from, for messages.
     """
     checked: Sections = {}
+    if not isinstance(sections, Mapping):
+        raise UserError(f"{where}not a configuration", "see recipes/ for examples")
     for name, values in sections.items():
         if name not in SECTIONS:
             raise UserError(f"{where}unknown section [{name}]", nearest(name, SECTIONS))
@@ -167,8 +170,10 @@ def load_recipe(name: str) -> Sections:
     try:
         text = path.read_text(encoding="utf-8")
         sections = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable recipe: {error}", "see recipes/ for examples") from error
+    if isinstance(sections, dict) and path.suffix == ".json":
+        sections.pop(SEAL, None)
     return from_sections(sections, where=f"{path}: ")
 
 
@@ -181,10 +186,10 @@ def from_json(text: str, where: str = "") -> Config:
     """The configuration `to_json` wrote. Raises UserError when it is not one."""
     try:
         sections = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError itself for numbers of thousands of digits
         raise UserError(f"{where}not JSON: {error}") from error
-    if not isinstance(sections, dict):
-        raise UserError(f"{where}not a configuration")
+    if isinstance(sections, dict):
+        sections.pop(SEAL, None)
     checked = from_sections(sections, where)
     config = Config(**{name: SECTIONS[name](**values) for name, values in checked.items()})
     check_combinations(config)

@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from nmt_cli import __version__
-from nmt_cli.config import Config, from_json, to_json
-from nmt_cli.data.manifest import write_durably
+from nmt_cli.config import SEAL, Config, from_json, to_json
+from nmt_cli.data.manifest import digest, write_durably
+from nmt_cli.data.staging import writing
 from nmt_cli.errors import Exit, UserError
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "sentencepiece", "sacrebleu", "safetensors")
@@ -109,8 +110,9 @@ class Run:
         return None
 
     def write_config(self, config: Config) -> None:
-        """Write the resolved configuration. Raises UserError (RESOURCE)."""
-        replace_text(self.config_file, to_json(config))
+        """Write the resolved configuration with its checksum. Raises UserError (RESOURCE)."""
+        sections = json.loads(to_json(config))
+        replace_text(self.config_file, json.dumps({**sections, SEAL: digest(sections)}, indent=2) + "\n")
 
     def read_config(self) -> Config | None:
         """The configuration of the run, or None for a new one. Raises UserError (INTEGRITY) when it is damaged."""
@@ -121,9 +123,18 @@ class Run:
         except UnicodeDecodeError as error:
             raise UserError(f"{self.config_file}: damaged: {error}", code=Exit.INTEGRITY) from error
         try:
-            return from_json(text, where=f"{self.config_file}: ")
+            config = from_json(text, where=f"{self.config_file}: ")
         except UserError as error:
             raise UserError(error.what, error.hint, Exit.INTEGRITY) from error
+        sections = json.loads(text)
+        if sections.pop(SEAL, None) not in (None, digest(sections)):  # None: of a version that wrote no checksum
+            what = f"{self.config_file} has changed since it was written"
+            raise UserError(what, "put the old one back; what may change is set with --set", Exit.INTEGRITY)
+        return config
+
+    def config_is_sealed(self) -> bool:
+        """Whether a readable configuration carries its checksum."""
+        return SEAL in json.loads(self.config_file.read_text(encoding="utf-8"))
 
     def write_embeddings(self, reports: Mapping[str, Any]) -> None:
         """Write what word vectors the run begins with, by side. Raises UserError (RESOURCE)."""
@@ -183,19 +194,6 @@ def parse_record(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) else None
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn the system's refusals to write into UserError (RESOURCE) that names `path`."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{error.filename or path}: cannot write: {error.strerror or error}",
-            "check that the directory exists and may be written, and that the disk has room",
-            Exit.RESOURCE,
-        ) from error
 
 
 def replace_text(path: Path, text: str) -> None:

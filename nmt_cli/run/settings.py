@@ -8,7 +8,8 @@ from typing import Any
 
 from nmt_cli.config import Config, Sections, check_combinations, load_recipe, parse_overrides, resolve
 from nmt_cli.data.store import Prepared
-from nmt_cli.errors import UserError
+from nmt_cli.errors import Exit, UserError
+from nmt_cli.run.checkpoint import saved
 from nmt_cli.run.device import fast_precision
 from nmt_cli.run.directory import Run
 
@@ -30,6 +31,9 @@ def settle(run: Run, data: Prepared, recipe: str | None, overrides: Sequence[str
     asked.pop("data", None)
     check_data_overrides(data, overrides)
     begun = run.read_config()
+    if begun is None and saved(run):
+        what = f"{run.config_file} is missing, but the run has checkpoints"
+        raise UserError(what, "put it back, or train in a new run directory", Exit.INTEGRITY)
     for sitting in run.sittings():
         refuse_other_data(run, data, sitting.get("data_hash"))
     if begun is None:

@@ -129,6 +129,7 @@ def test_what_a_plateau_did_to_the_rate_holds():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", ["gradient", "loss"])
+@pytest.mark.fault(53)
 def test_an_update_that_is_no_number_changes_nothing_but_the_counters(bad, where):
     train = settings(ema_decay=0.9)
     step = compiled_update(train)
