@@ -82,10 +82,35 @@ function fill(node, vector, options = node.options) {
   node.setAttribute("aria-label", say("strip", { name: options.name, size: vector.length * vector.every }));
 }
 
-function hover(event, node) {
+/** The unit of a strip's vector at which a pointer points. */
+function unitAt(event, node) {
   const box = node.getBoundingClientRect();
   const share = node.options.upright ? (event.clientY - box.top) / box.height : (event.clientX - box.left) / box.width;
-  const unit = node.units[clamp(Math.floor(share * node.units.length), 0, node.units.length - 1)];
+  return node.units[clamp(Math.floor(share * node.units.length), 0, node.units.length - 1)];
+}
+
+/** Frames the cell of one unit; none where the strip leaves it out. */
+function frameUnit(node, unit) {
+  mark(node, "framed", node.units.includes(unit));
+  node.style.setProperty("--framed", node.units.indexOf(unit));
+}
+
+/** Of the units that a strip shows, the one of the largest absolute value. */
+function strongestUnit(vector) {
+  const units = sampledUnits(vector.length);
+  return units[bestIndex(units.map((unit) => Math.abs(vector[unit])))];
+}
+
+/** A strip with its name before it, and room for the number of one unit behind it. */
+function vectorRow(name, vector, options, className = "") {
+  const shown = strip(vector, { ...options, name, focusable: true });
+  const number = element("output", { class: "number" });
+  const node = element("div", { class: `vector-row ${className}` }, element("span", { class: "name" }, name), shown, number);
+  return { node, shown, number };
+}
+
+function hover(event, node) {
+  const unit = unitAt(event, node);
   const values = { name: node.options.name, unit: unit * node.vector.every, value: decimal(node.vector[unit], 4) };
   showTooltip(event, say("unit", values));
 }
