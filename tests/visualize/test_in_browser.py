@@ -322,6 +322,12 @@ def test_a_word_can_be_taken_away(page):
     assert shown == walk.variants[2].text
 
 
+def test_an_address_names_a_moment_and_a_figure(page):
+    page.run("location.hash = '#beam,12'")
+    page.wait("clock.index === 12")
+    assert 0 <= page.run("document.getElementById('beam').getBoundingClientRect().top") < 100
+
+
 def test_the_language_can_be_switched_without_losing_the_place(page):
     page.press("ArrowRight")
     page.run("window.list = document.getElementById('language'); window.list.value = 'ko'")

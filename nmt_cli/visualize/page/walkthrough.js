@@ -73,4 +73,14 @@ clock.listen(() => {
 });
 addEventListener("keydown", (event) => handleKey(clock, event));
 addEventListener("beforeprint", () => { clock.pause(); clock.seek(clock.moments.length - 1); figures.forEach(({ draw }) => draw(clock.now)); });
+addEventListener("hashchange", goToAddress);
+
+/** An address may name a moment, a figure, or both: walk.html#23, walk.html#attention, walk.html#attention,23. */
+function goToAddress() {
+  for (const name of location.hash.slice(1).split(",")) {
+    if (/^\d+$/.test(name)) clock.scrub(Number(name));
+    else document.querySelector("#figures").children.namedItem(name)?.scrollIntoView({ behavior: "instant" });
+  }
+}
 open(0);
+goToAddress();
