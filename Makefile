@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/installed
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help install demo check format test test-slow bench lock clean
+.PHONY: help install demo check format test test-slow bench compare lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -49,6 +49,17 @@ test-slow: $(INSTALLED) ## The tests that take minutes
 
 bench: $(INSTALLED) ## Measure speed: every program of tests/benchmarks
 	@for program in tests/benchmarks/*.py; do echo "$$program"; PYTHONPATH=. $(BIN)/python $$program || exit 1; done
+
+# The text of Multi30k (train.de, val.de, test_2016_flickr.de, ... and the same in fr and en), and more options of the script.
+MULTI30K ?= multi30k
+COMPARE ?= --updates 2000
+compare: $(INSTALLED) ## Train the recipes of all papers on MULTI30K, a folder of text: hours; writes recipes/README.md
+	@for side in de fr; do \
+		test -d runs/data-$$side || $(BIN)/nmt prepare runs/data-$$side --recipe rnmt \
+			--source $(MULTI30K)/train.$$side --target $(MULTI30K)/train.en \
+			--valid-source $(MULTI30K)/val.$$side --valid-target $(MULTI30K)/val.en || exit; done
+	@$(BIN)/python recipes/compare.py train $(COMPARE) $(foreach side,de fr,--pair $(side)-en runs/data-$(side) \
+		$(MULTI30K)/test_2016_flickr.$(side) $(MULTI30K)/test_2016_flickr.en)
 
 lock: $(INSTALLED) ## Make requirements.txt anew: the newest versions pyproject.toml allows
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv

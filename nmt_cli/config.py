@@ -138,6 +138,9 @@ class Search:
     max_length: int = option(200, "longest source line in pieces; longer ones are cut and flagged", least=1)
     max_ratio: float = option(2.0, "longest translation, in times the source's pieces (and 10 more)", least=0.1)
     batch_size: int = option(64, "lines translated at a time", least=1)
+    ensemble: Literal["probabilities", "log_probabilities"] = option(
+        "probabilities", "what is averaged at each step where several models translate together"
+    )
 
 
 @dataclass(frozen=True)

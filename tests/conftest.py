@@ -27,3 +27,15 @@ def real_text() -> Path:
     if not REAL_TEXT.is_dir():
         pytest.skip(f"no real text to measure on at {REAL_TEXT}")
     return REAL_TEXT.resolve()
+
+
+@pytest.fixture
+def write(tmp_path):
+    """`write(name, content)` makes a file of text or bytes and returns its path."""
+
+    def write_file(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    return write_file

@@ -61,7 +61,7 @@ BANNED_CLASSES = re.compile(r"(Trainer|Manager|Helper|Util)s?$|^Base[A-Z]|Base$"
 
 # The train loop is one readable piece (see the comment at its head); everything else fits a screen.
 LONG_FUNCTIONS_ALLOWED = {"commands/train.py": 1}
-MOST_LINES_OF_A_FILE = 330
+MOST_LINES_OF_A_FILE = 300
 MOST_LINES_OF_A_FUNCTION = 60
 LINES_OF_MOST_FUNCTIONS = 30
 

@@ -21,19 +21,20 @@ from nmt_cli.commands.display import Display
 from nmt_cli.commands.interrupts import Interrupted, Interrupts
 from nmt_cli.commands.train_report import describe, describe_left_out, farewell, summary
 from nmt_cli.config import Config, Train
-from nmt_cli.data.batching import Batches, Bucket, buckets
+from nmt_cli.data.batching import Batches, blank, buckets
 from nmt_cli.data.store import Prepared, open_data
 from nmt_cli.data.tokenizer import tokenizer_files
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run import checkpoint
-from nmt_cli.run.device import select_device, use_compile_cache
+from nmt_cli.run.device import out_of_memory, select_device, use_compile_cache
 from nmt_cli.run.directory import Run
 from nmt_cli.run.events import Events
 from nmt_cli.run.model import save_model
 from nmt_cli.run.settings import refuse_other_data, settle
 from nmt_cli.run.translator import Translator
 from nmt_cli.run.validation import Validation, Validator
+from nmt_cli.training.standing import Standing, due, finished
 from nmt_cli.training.state import TrainState, initial_state
 from nmt_cli.training.step import StepReport, Updates, make_loss
 
@@ -55,24 +56,6 @@ class Sitting:
         self.run.log(record)
         if self.events:
             self.events.write(record)
-
-
-@dataclass
-class Standing:
-    """What a training remembers besides its arrays; kept with every checkpoint."""
-
-    data_hash: str
-    minutes: float = 0.0  # spent in the loop, all sittings together
-    validated: int = -1  # the step of the last validation
-    metric: str = ""  # what `best` is measured in
-    best: list[float] | None = None  # the rank of the best validation, the higher the better
-    best_step: int = 0  # 0: none yet
-    stalls: int = 0  # validations since then
-    last_scores: str = ""  # for the display
-
-    def tick(self, began: float) -> None:
-        """Set the minutes; began: when the loop would have begun, had it never been interrupted."""
-        self.minutes = (time.monotonic() - began) / 60
 
 
 def run(
@@ -105,7 +88,7 @@ def run(
             what = f"stopped by {signal} before the first update of this sitting"
             raise UserError(what, "the same command starts again", signal.code) from None
         except jax.errors.JaxRuntimeError as error:
-            raise out_of_memory(error, config.train) from error
+            raise not_enough_memory(error, config.train) from error
 
 
 def train(sitting: Sitting, interrupts: Interrupts, strict: bool) -> None:
@@ -129,7 +112,7 @@ def train(sitting: Sitting, interrupts: Interrupts, strict: bool) -> None:
             standing.tick(began)
             ending = finished(step, standing, settings)
             if measure and standing.validated != step and (ending or due(step, settings.eval_every)):
-                state = judge(sitting, state, standing, measure(parameters(state), interrupts.check))
+                state = judge(sitting, state, standing, measure(state.for_translation, interrupts.check))
                 standing.tick(began)
                 ending = ending or finished(step, standing, settings)
             # Beyond an update that was no number may lie nothing but such: the checkpoint before is worth more.
@@ -155,22 +138,6 @@ def train(sitting: Sitting, interrupts: Interrupts, strict: bool) -> None:
         save(sitting, state, standing, has_validation=measure is not None)
         what = f"stopped by {signal} after step {step:,}, which is saved"
         raise UserError(what, "the same command goes on from there", signal.code) from None
-
-
-def due(step: int, every: int) -> bool:
-    """Whether something done every so many steps is to be done after this one."""
-    return step > 0 and step % every == 0
-
-
-def finished(step: int, standing: Standing, settings: Train) -> str:
-    """Why the training is at its end, or "" when it is not."""
-    if step >= settings.max_steps:
-        return f"train.max_steps = {settings.max_steps}"
-    if settings.max_minutes and standing.minutes >= settings.max_minutes:
-        return f"train.max_minutes = {settings.max_minutes:g}"
-    if settings.patience and standing.stalls >= settings.patience:
-        return f"no gain in {standing.stalls} validations"
-    return ""
 
 
 def begin(sitting: Sitting, model: Seq2Seq, strict: bool) -> tuple[TrainState, Standing]:
@@ -217,15 +184,8 @@ def compile_all(
     display.note(f"compiling {len(batches.buckets)} shapes of batches; {share:.0%} of their tokens are text")
     for bucket in batches.buckets:  # one after the other: side by side they took twice as long on two cores
         interrupts.check()
-        updates.program(state, blank_batch(bucket), rng)
+        updates.program(state, blank(bucket), rng)
     display.note(f"compiled in {time.monotonic() - start:.1f} s")
-
-
-def blank_batch(bucket: Bucket) -> Batch:
-    """A batch of this shape without any text."""
-    source = np.zeros((bucket.rows, bucket.source_length), np.int32)
-    target = np.zeros((bucket.rows, bucket.target_length), np.int32)
-    return Batch(source, source > 0, target, target, target > 0)
 
 
 def make_validator(sitting: Sitting, model: Seq2Seq) -> Validator | None:
@@ -238,11 +198,6 @@ def make_validator(sitting: Sitting, model: Seq2Seq) -> Validator | None:
     source, target = data.tokenizers()
     translator = Translator(exact, None, source, target, config.search, note)
     return Validator(data, config.train, translator, make_loss(model))
-
-
-def parameters(state: TrainState) -> Any:
-    """The parameters that translate: the moving average where there is one."""
-    return state.params if state.average is None else state.average
 
 
 def judge(sitting: Sitting, state: TrainState, standing: Standing, result: Validation) -> TrainState:
@@ -283,7 +238,7 @@ def publish(folder: Path, sitting: Sitting, state: TrainState, result: Validatio
         "scores": scores,
         "provenance": sitting.run.sittings()[-1],
     }
-    params = jax.device_get(parameters(state))
+    params = jax.device_get(state.for_translation)
     save_model(folder, params, sitting.config, (source.size, target.size), tokenizer_files(data.directory), card)
 
 
@@ -317,10 +272,8 @@ def log(
         raise UserError(what, f"{hint}train.learning_rate or train.clip_norm may do better", Exit.DIVERGED)
 
 
-def out_of_memory(error: Exception, settings: Train) -> Exception:
-    """What to raise for an error of the device: with the way out when it is memory, else as it is."""
-    if "RESOURCE_EXHAUSTED" not in str(error):
-        return error
+def not_enough_memory(error: Exception, settings: Train) -> Exception:
+    """What to raise for an error of the device."""
     half = max(settings.batch_tokens // 2, 16)
     hint = f"in a new run: --set train.batch_tokens={half} --set train.accumulate={2 * settings.accumulate}"
-    return UserError(f"out of memory with train.batch_tokens = {settings.batch_tokens}", hint, Exit.RESOURCE)
+    return out_of_memory(error, f"with train.batch_tokens = {settings.batch_tokens}", hint)

@@ -219,3 +219,10 @@ def ended(rows: NDArray[np.int32], lengths: NDArray[np.int32]) -> tuple[NDArray[
     rows = rows.copy()
     rows[np.arange(len(rows)), lengths] = EOS
     return rows, np.arange(rows.shape[1]) <= lengths[:, None]
+
+
+def blank(bucket: Bucket) -> Batch:
+    """A batch of this shape without any text."""
+    source = np.zeros((bucket.rows, bucket.source_length), np.int32)
+    target = np.zeros((bucket.rows, bucket.target_length), np.int32)
+    return Batch(source, source > 0, target, target, target > 0)

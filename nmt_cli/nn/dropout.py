@@ -5,10 +5,12 @@ Masks are bool and True for units that stay: gradients do not flow into them, an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 Drop = Callable[[jax.Array], jax.Array]
 
@@ -28,7 +30,14 @@ def keep_mask(rng: jax.Array | None, rate: float, shape: tuple[int, ...]) -> jax
     threshold = round(rate * 256)
     if rng is None or threshold == 0:
         return None
-    return jax.random.bits(rng, shape, jnp.uint8) >= threshold
+    return random_bytes(rng, shape) >= threshold
+
+
+def random_bytes(rng: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """uint8: each random word gives four. (`jax.random.bits` of uint8 draws a word for each byte.)"""
+    size = math.prod(shape)
+    words = jax.random.bits(rng, (-(-size // 4),), jnp.uint32)
+    return lax.bitcast_convert_type(words, jnp.uint8).reshape(-1)[:size].reshape(shape)
 
 
 def drop(x: jax.Array, mask: jax.Array | None, rate: float) -> jax.Array:

@@ -97,6 +97,13 @@ def distrust(folder: Path) -> str:
     return "" if os.access(folder, os.W_OK) else f"{folder} cannot be written"
 
 
+def out_of_memory(error: Exception, when: str, hint: str) -> Exception:
+    """What to raise for an error of the device: UserError (RESOURCE) when it ran out of memory, else as it is."""
+    if "RESOURCE_EXHAUSTED" not in str(error):
+        return error
+    return UserError(f"out of memory {when}", hint, Exit.RESOURCE)
+
+
 def compile_aloud(function: Any, *arguments: Any, what: str, note: Note, **static: Any) -> Any:
     """Compile a jitted function for these arguments, telling the user when it takes long. Returns the compiled one.
 

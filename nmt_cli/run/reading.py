@@ -13,11 +13,14 @@ LONGEST_PIECE = 64  # characters of a line that are read for each piece that may
 
 
 class Sentence(NamedTuple):
-    """A line that has something to translate."""
+    """A line that has something to translate, and what is asked of its translation, in ids of the target."""
 
     line: int  # its place in the input
     ids: list[int]  # with EOS
     was_cut: bool
+    prefix: Sequence[int] = ()  # what it begins with
+    required: Sequence[Sequence[int]] = ()  # phrases that occur in it
+    forbidden: Sequence[Sequence[int]] = ()  # phrases that do not
 
 
 def read(tokenizer: Tokenizer, lines: Sequence[str], most: int) -> list[Sentence]:

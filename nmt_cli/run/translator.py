@@ -53,7 +53,7 @@ class Translator:
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.defaults = defaults
-        self.decoding = Decoding(seq2seq, note)
+        self.decoding = Decoding([seq2seq], note)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto", note: Note = lambda text: None) -> Translator:
@@ -105,7 +105,7 @@ class Translator:
         translations = [Translation(flags=(EMPTY,))] * len(lines)
         source, target, search = self.source_tokenizer, self.target_tokenizer, request.search
         for group in grouped(read(source, lines, search.max_length), search.batch_size):
-            found = self.decoding.run(self.parameters, group, request)
+            found = self.decoding.run([self.parameters], group, request)
             for row, sentence in enumerate(group):
                 translations[sentence.line] = write(source, target, sentence, row, found, search)
         return translations

@@ -24,6 +24,11 @@ class TrainState(NamedTuple):
     skipped: jax.Array  # [] int32: updates left out because of a non-finite loss or gradient
     skipped_in_row: jax.Array  # [] int32: the last of them, without a good one between
 
+    @property
+    def for_translation(self) -> Params:
+        """The parameters that translate: the moving average where there is one."""
+        return self.params if self.average is None else self.average
+
 
 def initial_state(train: Train, params: Params) -> TrainState:
     """The state before the first update."""

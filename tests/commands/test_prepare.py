@@ -34,16 +34,6 @@ def lines(side, pairs=PAIRS):
 
 
 @pytest.fixture
-def write(tmp_path):
-    def write_file(name, content):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return str(path)
-
-    return write_file
-
-
-@pytest.fixture
 def make(tmp_path, write, capsys):
     """Run `nmt prepare` on the pairs above unless told otherwise; gives the opened directory and the report."""
 

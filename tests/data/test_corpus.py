@@ -15,16 +15,6 @@ from nmt_cli.errors import Exit, UserError
 PAIRS = [("Bonjour !", "Hello!"), ("Un « chat », dit-il.", 'A "cat", he said.'), ("Où ?", "Where?")]
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write_file(name, content):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return str(path)
-
-    return write_file
-
-
 def read(*arguments, **options):
     counts = Counts()
     return list(read_pairs(Corpus(*arguments, **options), counts)), counts

@@ -14,32 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from nmt_cli.batch import BOS, EOS, PAD, UNK
 from nmt_cli.nn.search import Hypotheses, search, top
-
-V = 6  # PAD UNK BOS EOS and two words
-WORDS = (UNK, 4, 5)
-SOURCE_LENGTH = 4
-
-
-def table_of(rng: np.random.Generator, rows: int, max_length: int, spread: float = 1.5) -> np.ndarray:
-    """Log-probabilities [B, prefixes, V] for every prefix, which is a number in base V."""
-    logits = rng.normal(scale=spread, size=(rows, V ** (max_length + 1), V))
-    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-
-
-def attention_to(prefix):
-    """Made-up weights that give away which prefix they belong to."""
-    return jnp.stack([prefix % 7, prefix % 11, prefix % 13, prefix % 17], axis=-1).astype(jnp.float32)
-
-
-def step_over(table):
-    """A step function whose state is the prefix: [B K] integers, and whose sentence is row b of the table."""
-
-    def step(prefix, tokens):
-        prefix = prefix * V + tokens
-        rows = jnp.arange(table.shape[0])[:, None]
-        return prefix, table[rows, prefix], attention_to(prefix)
-
-    return step
+from tests.nn.tables import WORDS, V, attention_to, hypotheses_up_to, log_prob_of, step_over, table_of
 
 
 @partial(jax.jit, static_argnames=("steps", "beam", "n_best"))
@@ -62,19 +37,12 @@ def penalty(length: int, alpha: float) -> float:
 
 
 def score_of(row, tokens, alpha) -> float:
-    prefix, total = 0, 0.0
-    for before, token in zip((BOS, *tokens), tokens, strict=False):
-        prefix = prefix * V + before
-        total += row[prefix, token]
-    return total / penalty(len(tokens), alpha)
+    return log_prob_of(row, tokens) / penalty(len(tokens), alpha)
 
 
 def exhaustive(row, max_length, alpha, n_best) -> list[tuple[float, tuple[int, ...]]]:
     """Every hypothesis there is, best first."""
-    found, prefixes = [], [()]
-    for _ in range(max_length + 1):
-        found += [(score_of(row, (*prefix, EOS), alpha), (*prefix, EOS)) for prefix in prefixes]
-        prefixes = [(*prefix, word) for prefix in prefixes for word in WORDS]
+    found = [(score_of(row, tokens, alpha), tokens) for tokens in hypotheses_up_to(max_length)]
     return sorted(found, reverse=True)[:n_best]
 
 

@@ -1,0 +1,55 @@
+"""Several models as one: at every step their distributions over the same target vocabulary are averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from nmt_cli.nn.seq2seq import Seq2Seq
+
+
+class Ensemble(NamedTuple):
+    """Models that read the same source ids and write the same target ids. Of one model it is that model.
+
+    average: "probabilities", or "log_probabilities" (their geometric mean, normalised).
+    """
+
+    members: tuple[Seq2Seq, ...]
+    average: str = "probabilities"
+
+    def encode(self, parameters: Sequence[Any], source: Array, mask: Array) -> tuple[Any, Any]:
+        """source [B S] int32, mask [B S] bool -> memory and first state (leaves [B 1 ...]) of each member."""
+        encoded = [
+            member.apply({"params": own}, source, mask, method="encode")
+            for member, own in zip(self.members, parameters, strict=True)
+        ]
+        return tuple(memory for memory, _ in encoded), tuple(state for _, state in encoded)
+
+    def step(self, parameters: Sequence[Any], memories: Any, states: Any, tokens: Array) -> tuple[Any, Array, Array]:
+        """As `Seq2Seq.step`: tokens [B K] -> states, log_probs [B K V], weights [B K S], both averaged."""
+        stepped = [
+            member.apply({"params": own}, memory, state, tokens, method="step")
+            for member, own, memory, state in zip(self.members, parameters, memories, states, strict=True)
+        ]
+        new_states, log_probs, weights = zip(*stepped, strict=True)
+        if len(self.members) == 1:
+            return new_states, log_probs[0], weights[0]
+        return new_states, mean(jnp.stack(log_probs), self.average), self.mean_weights(weights)
+
+    def mean_weights(self, weights: Sequence[Array]) -> Array:
+        """Mean over the members that have attention; zeros where none has. [B K S]"""
+        attending = [
+            own for own, member in zip(weights, self.members, strict=True) if member.config.attention != "none"
+        ]
+        return jnp.mean(jnp.stack(attending or weights), axis=0)
+
+
+def mean(log_probs: Array, average: str) -> Array:
+    """Log of the mean distribution: [members B K V] -> [B K V]."""
+    if average == "probabilities":
+        return jax.nn.logsumexp(log_probs, axis=0) - jnp.log(float(len(log_probs)))
+    return jax.nn.log_softmax(jnp.mean(log_probs, axis=0))

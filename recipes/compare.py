@@ -1,0 +1,314 @@
+"""Every system of the story, trained side by side on the same data, and the gain of attention by sentence length.
+
+    python recipes/compare.py train --pair de-en data-de test.de test.en --updates 2000 --seeds 1 2 3
+    python recipes/compare.py plot --source test.fr --reference test.en runs/fr-en/bahdanau2015.* runs/fr-en/cho2014.*
+
+`train` trains each recipe with `nmt train`, scores it with `nmt eval`, and writes the table of results into README.md
+beside this file. What is finished is not done again, and what was interrupted goes on: run it as often as you like.
+`plot` draws BLEU against the length of the source (Bahdanau et al. 2015, figure 2) and puts it below the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from nmt_cli.config import load_recipe, resolve
+from nmt_cli.data.lines import open_bytes, read_lines
+from nmt_cli.data.store import open_data
+from nmt_cli.errors import Exit, UserError
+from nmt_cli.run import scoring
+from nmt_cli.run.directory import Run, replace_text
+from nmt_cli.run.report import describe
+
+STORY = ("sutskever2014", "cho2014", "bahdanau2015", "luong2015", "tf-nmt", "gnmt2016", "rnmt")
+README = Path(__file__).with_name("README.md")
+BEAM = 5
+BUCKET = 10  # words of source length that share a point of the plot
+FEWEST = 30  # sentences below which the BLEU of a bucket says nothing: they join the bucket before
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run came to. A run that diverged has a BLEU of None."""
+
+    pair: str
+    recipe: str
+    updates: int
+    seed: int
+    made_from: dict[str, Any]  # the data's hash, the recipe's sections and what was set beyond them
+    command: str  # of this script
+    test: str  # name of the test set
+    bleu: float | None
+    signature: str
+    parameters: int
+    tokens_per_second: float  # useful target tokens; the median over the lines of the log
+    minutes: float
+    device: str
+
+
+def train(given: argparse.Namespace) -> None:
+    """Train and score whatever is not finished, and write the table of all there is."""
+    for seed in given.seeds:
+        for pair in given.pair:
+            for recipe in given.recipes:
+                train_one(given, pair, recipe, seed)
+                write_section("table", table(read_results(given.runs)), given.readme)
+
+
+def train_one(given: argparse.Namespace, pair: Sequence[str], recipe: str, seed: int) -> None:
+    """One run: `nmt train`, `nmt eval`, and the file of its result beside it."""
+    name, data, source, reference = pair
+    updates = given.updates or resolve(load_recipe(recipe)).train.max_steps
+    run = given.runs / name / f"{recipe}.{updates}.{seed}"
+    limits = [f"train.max_steps={updates}", *([f"train.max_minutes={given.minutes}"] if given.minutes else [])]
+    settings = [f"train.seed={seed}", *limits, *given.set]
+    made_from = {"data": open_data(Path(data)).hash, "recipe": load_recipe(recipe), "set": settings}
+    file = run.with_name(f"{run.name}.json")
+    if file.exists() and read_result(file).made_from == made_from:
+        return  # made from something else, `nmt train` says what, and refuses
+    options = [part for setting in settings for part in ("--set", setting)]
+    trained = nmt("train", data, str(run), "--recipe", recipe, *options)
+    if trained.returncode not in (Exit.OK, Exit.DIVERGED):
+        sys.exit(trained.returncode)
+    scored = evaluate(run, source, reference) if trained.returncode == Exit.OK else {"value": None, "signature": ""}
+    test = Path(source).stem
+    result = Result(name, recipe, updates, seed, made_from, given.command, test, *scored.values(), *measured(run))
+    replace_text(file, json.dumps(dataclasses.asdict(result), indent=2) + "\n")
+
+
+def nmt(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The real command line, shown before it runs."""
+    print("$", shlex.join(["nmt", *arguments]), file=sys.stderr, flush=True)
+    return subprocess.run([sys.executable, "-m", "nmt_cli", *arguments], text=True, **options)
+
+
+def evaluate(run: Path, source: str, reference: str) -> dict[str, Any]:
+    """BLEU of the run's best model, and its signature; the translations are kept beside the run."""
+    files = ["--source", source, "--reference", reference, "--output", str(translations(run, source))]
+    search = ["--beam", str(BEAM), "--bootstrap", "0"]
+    done = nmt("eval", str(run), *files, *search, "--json", "--quiet", stdout=subprocess.PIPE)
+    if done.returncode:
+        sys.exit(done.returncode)
+    score = json.loads(done.stdout)
+    return {"value": score["value"], "signature": score["signature"]}
+
+
+def translations(run: Path, source: str) -> Path:
+    """Where the translations of a test set are kept."""
+    return run.with_name(f"{run.name}.{Path(source).name}.translated")
+
+
+def measured(run: Path) -> tuple[int, float, float, str]:
+    """Parameters, target tokens a second, minutes and device, from what the run wrote down of itself."""
+    facts, log = describe(run), Run(run).metrics()
+    speeds = [record["target_tokens_per_second"] for record in log if record.get("target_tokens_per_second")]
+    minutes = max((record["minutes"] for record in log if "minutes" in record), default=0.0)
+    parameters = facts.get("last", {}).get("parameters", 0)
+    device = f"{facts['provenance'].get('device', '')}, {os.cpu_count()} cores"
+    return parameters, statistics.median(speeds or [0.0]), minutes, device
+
+
+def read_result(file: Path) -> Result:
+    """What `train_one` wrote."""
+    return Result(**json.loads(file.read_text(encoding="utf-8")))
+
+
+def read_results(runs: Path) -> list[Result]:
+    """All results, by pair, in the order of the story, from few updates to many."""
+
+    def order(result: Result) -> tuple[Any, ...]:
+        place = STORY.index(result.recipe) if result.recipe in STORY else len(STORY)
+        return result.pair, place, result.recipe, result.updates, result.seed
+
+    return sorted(map(read_result, runs.glob("*/*.json")), key=order)
+
+
+def table(results: Iterable[Result]) -> str:
+    """Markdown: for each pair a table, a row for each recipe and number of updates, seeds taken together."""
+    parts = []
+    for pair, group in groupby(results, lambda result: result.pair):
+        found = list(group)
+        tests, signatures, devices, commands = (
+            sorted({getattr(result, name) for result in found} - {""})
+            for name in ("test", "signature", "device", "command")
+        )
+        parts += [
+            f"**{pair}**: test set {', '.join(tests)}; beam {BEAM}, and the recipe's length penalty; "
+            f"on {', '.join(devices)}; signature `{', '.join(signatures)}`.",
+            "\n".join(rows(found)),
+            "\n".join(["```", *commands, "```"]),
+        ]
+    return "\n\n".join(parts) or "Not measured yet."
+
+
+def rows(results: Iterable[Result]) -> Iterable[str]:
+    """The lines of one table."""
+    yield "| recipe | sacreBLEU | seeds | updates | parameters | target tokens/s | minutes |"
+    yield "|---|---|---|---|---|---|---|"
+    for (recipe, updates), group in groupby(results, lambda result: (result.recipe, result.updates)):
+        runs = list(group)
+        speed = statistics.fmean(run.tokens_per_second for run in runs)
+        minutes = statistics.fmean(run.minutes for run in runs)
+        name = f"[{recipe}]({recipe}.toml)" if README.with_name(f"{recipe}.toml").exists() else recipe
+        counts = f"{len(runs)} | {updates:,} | {runs[0].parameters / 1e6:.1f} M | {speed:,.0f} | {minutes:.0f}"
+        yield f"| {name} | {scores([run.bleu for run in runs])} | {counts} |"
+
+
+def scores(values: Sequence[float | None]) -> str:
+    """Mean and standard deviation over seeds; how many of them diverged."""
+    good = [value for value in values if value is not None]
+    diverged = f"{len(values) - len(good)} diverged" if len(good) < len(values) else ""
+    spread = f" ± {statistics.stdev(good):.1f}" if len(good) > 1 else ""
+    mean = f"{statistics.fmean(good):.1f}{spread}" if good else ""
+    return ", ".join(filter(None, [mean, diverged]))
+
+
+def write_section(name: str, text: str, readme: Path) -> None:
+    """Put text between the markers of a section of README.md."""
+    begin, end = f"<!-- compare: {name} -->", "<!-- compare: end -->"
+    before, found, rest = readme.read_text(encoding="utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
+    if not found or not ended:
+        sys.exit(f"{readme}: the lines {begin} and {end} are missing: put them where the {name} is to go")
+    replace_text(readme, f"{before}{begin}\n{text}\n{end}{after}")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Sentences of similar length, in words of the source: both ends included."""
+
+    shortest: int
+    longest: int
+    lines: list[int]  # their numbers
+
+
+def plot(given: argparse.Namespace) -> None:
+    """Draw BLEU against source length for some runs, and write the figure into README.md."""
+    sources, references = read_text(given.source), read_text(given.reference)
+    scoring.check_counts(sources, [references], [given.source, given.reference])
+    buckets = by_length([len(source.split()) for source in sources])
+    curves = {}
+    for run in given.run:
+        if not translations(run, given.source).exists():
+            evaluate(run, given.source, given.reference)
+        translated = read_text(translations(run, given.source))
+        scoring.check_counts(translated, [references], [str(translations(run, given.source)), given.reference])
+        curves[run.name.partition(".")[0]] = [bleu(translated, references, bucket) for bucket in buckets]
+    draw(given.output, buckets, curves)
+    write_section("plot", figure_text(given, buckets, curves), given.readme)
+
+
+def read_text(path: str) -> list[str]:
+    """The lines of a file."""
+    with open_bytes(path) as stream:
+        return list(read_lines(stream, path))
+
+
+def by_length(lengths: Sequence[int]) -> list[Bucket]:
+    """Lines by their length: 1 to 10 words, 11 to 20, ...; too few of them join the bucket before."""
+    buckets: list[Bucket] = []
+    for start in range(1, max(lengths) + 1, BUCKET):
+        lines = [line for line, length in enumerate(lengths) if start <= max(length, 1) < start + BUCKET]
+        if len(lines) >= FEWEST or not buckets:
+            buckets.append(Bucket(start, start + BUCKET - 1, lines))
+        elif lines:
+            before = buckets.pop()
+            buckets.append(Bucket(before.shortest, start + BUCKET - 1, before.lines + lines))
+    return buckets
+
+
+def bleu(translated: Sequence[str], references: Sequence[str], bucket: Bucket) -> float:
+    """The corpus BLEU of the sentences in a bucket."""
+    return scoring.corpus_score("bleu", [translated[n] for n in bucket.lines], [references[n] for n in bucket.lines])
+
+
+def draw(path: Path, buckets: Sequence[Bucket], curves: dict[str, list[float]]) -> None:
+    """The figure, with matplotlib; the same curves give the same bytes."""
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError:
+        sys.exit("the plot is drawn by matplotlib: pip install 'nmt-cli[plot]'")
+    mpl.rcParams |= {"svg.hashsalt": "nmt", "svg.fonttype": "none", "font.family": "sans-serif"}
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for (name, values), marker in zip(curves.items(), "osD^vPX*" * len(curves), strict=False):
+        axes.plot(range(len(buckets)), values, marker=marker, label=name)
+    axes.set_xticks(range(len(buckets)), [f"{bucket.shortest}-{bucket.longest}" for bucket in buckets])
+    axes.set(xlabel="words in the source sentence", ylabel="BLEU")
+    axes.set_ylim(bottom=0)
+    axes.grid(color="#dddddd")
+    axes.legend(frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def figure_text(given: argparse.Namespace, buckets: Sequence[Bucket], curves: dict[str, list[float]]) -> str:
+    """Markdown: the figure, the command that made it and the numbers in it."""
+    heads = [f"{bucket.shortest}-{bucket.longest}" for bucket in buckets]
+    lines = [
+        ["words in the source", *heads],
+        ["---"] * (len(heads) + 1),
+        ["sentences", *(f"{len(bucket.lines):,}" for bucket in buckets)],
+        *([name, *(f"{value:.1f}" for value in values)] for name, values in curves.items()),
+    ]
+    numbers = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    image = f"![BLEU against the length of the source: {', '.join(curves)}]({given.output.name})"
+    return f"{image}\n\n{numbers}\n\nMade by\n\n```\n{given.command}\n```"
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line of this script."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--readme", type=Path, default=README, help="the file that the results are written into")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    training = commands.add_parser("train", parents=[shared], help="train, score and write the table")
+    training.set_defaults(do=train)
+    training.add_argument(
+        "--pair", nargs=4, action="append", required=True, metavar=("NAME", "DATA", "SOURCE", "REFERENCE"),
+        help="a name, what `nmt prepare` made, and a test set; may be repeated",
+    )  # fmt: skip
+    training.add_argument("--recipes", nargs="+", default=STORY, metavar="RECIPE")
+    training.add_argument("--updates", type=int, help="updates of every run; without it, what each recipe says")
+    training.add_argument("--minutes", type=float, help="the longest that a run may train")
+    training.add_argument("--seeds", type=int, nargs="+", default=[1])
+    training.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for every run")
+    training.add_argument("--runs", type=Path, default=Path("runs"), help="where runs and their results are kept")
+    plotting = commands.add_parser("plot", parents=[shared], help="draw BLEU against source length")
+    plotting.set_defaults(do=plot)
+    plotting.add_argument("--source", required=True)
+    plotting.add_argument("--reference", required=True)
+    plotting.add_argument("--output", type=Path, default=README.with_name("attention-by-length.svg"))
+    plotting.add_argument("run", nargs="+", type=Path, help="runs, for example one with attention and one without")
+    return parser
+
+
+def told(words: Sequence[str]) -> str:
+    """The command as it was given, but for where the files were."""
+    return shlex.join(["python", "recipes/compare.py", *(Path(word).name if "/" in word else word for word in words)])
+
+
+def main() -> None:
+    given = arguments().parse_args()
+    given.command = told(sys.argv[1:])
+    try:
+        given.do(given)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.code)
+
+
+if __name__ == "__main__":
+    main()
