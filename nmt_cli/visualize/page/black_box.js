@@ -7,20 +7,55 @@ function blackBox({ walk, clock, ranges }) {
   const target = sentenceOf(walk.target, "target", say("target"));
   const all = hasAttention(walk);
   const context = handedOver(walk).map((vector) =>
-    strip(vector, { kind: "context", range: all ? ranges.annotation : ranges.context, name: say(all ? "annotation" : "value_context"), upright: true }));
+    strip(vector, {
+      kind: "context",
+      range: all ? ranges.annotation : ranges.context,
+      name: say(all ? "annotation" : "value_context"),
+      upright: true,
+    }),
+  );
   const runs = topRuns(walk);
-  const read = runs.map(({ cell }) => strip(cell.hidden[0], { kind: "encoder", range: ranges.encoder, upright: true, most: 12, name: say("value_hidden") }));
-  const written = strip(topState(walk, -1), { kind: "decoder", range: ranges.decoder, upright: true, most: 12, name: say("value_hidden") });
+  const read = runs.map(({ cell }) =>
+    strip(cell.hidden[0], {
+      kind: "encoder",
+      range: ranges.encoder,
+      upright: true,
+      most: 12,
+      name: say("value_hidden"),
+    }),
+  );
+  const written = strip(topState(walk, -1), {
+    kind: "decoder",
+    range: ranges.decoder,
+    upright: true,
+    most: 12,
+    name: say("value_hidden"),
+  });
   const encoder = element("div", { class: "room encoder" }, say("encoder"), element("div", { class: "strips" }, read));
-  const decoder = element("div", { class: "room decoder" }, say("decoder"), element("div", { class: "strips" }, written));
-  const handover = element("div", { class: "room context" }, element("span", {}, say("context")), element("div", { class: "strips" }, context));
+  const decoder = element(
+    "div",
+    { class: "room decoder" },
+    say("decoder"),
+    element("div", { class: "strips" }, written),
+  );
+  const handover = element(
+    "div",
+    { class: "room context" },
+    element("span", {}, say("context")),
+    element("div", { class: "strips" }, context),
+  );
   const arrow = (sign, name = "") => element("span", { class: `arrow ${name}`, "aria-hidden": "true" }, sign);
-  const box = element("div", { class: "black-box" },
+  const box = element(
+    "div",
+    { class: "black-box" },
     element("span", { class: "lid", "aria-hidden": "true" }, say("translator")),
-    element("div", { class: "rooms" }, encoder, arrow("→", "inner"), handover, arrow("→", "inner"), decoder));
+    element("div", { class: "rooms" }, encoder, arrow("→", "inner"), handover, arrow("→", "inner"), decoder),
+  );
   stage.append(
-    element("div", { class: "into" }, source.row, arrow("↓")), box,
-    element("div", { class: "out-of" }, arrow("↓"), target.row));
+    element("div", { class: "into" }, source.row, arrow("↓")),
+    box,
+    element("div", { class: "out-of" }, arrow("↓"), target.row),
+  );
 
   function draw(now) {
     const isOpen = now.phase !== "closed";
@@ -63,15 +98,45 @@ function blackBox({ walk, clock, ranges }) {
 
 /** The steps at which the model was least sure, each a button that goes there. */
 function doubts({ walk, clock }) {
-  const steps = walk.target.map((_, step) => ({ step, choice: walk.decoder.choices[step], share: shareOf(walk, step) }));
-  const worst = steps.filter(({ share }) => share < 0.6).sort((a, b) => a.share - b.share).slice(0, 4);
-  const others = ({ choice }) => choice.pieces
-    .map((piece, index) => ({ piece: shownPiece(piece), share: percent(Math.exp(choice.log_probs[index])), index }))
-    .filter(({ index }) => index !== choice.chosen).slice(0, 2)
-    .map(({ piece, share }) => `${piece} ${share}`).join(", ");
-  return element("aside", { class: "doubts", id: "doubts" }, element("h2", {}, say(worst.length ? "doubts" : "no_doubts")),
-    element("ul", {}, worst.map((each) => element("li", {},
-      element("button", { type: "button", onclick: () => clock.scrub(clock.find({ phase: "decode", step: each.step, part: "choose" })) },
-        chip(walk.target, each.step, "target"), element("b", {}, percent(each.share))),
-      element("span", { dir: "auto" }, ` ${say("instead_of")} `, element("bdi", {}, others(each)))))));
+  const steps = walk.target.map((_, step) => ({
+    step,
+    choice: walk.decoder.choices[step],
+    share: shareOf(walk, step),
+  }));
+  const worst = steps
+    .filter(({ share }) => share < 0.6)
+    .sort((a, b) => a.share - b.share)
+    .slice(0, 4);
+  const others = ({ choice }) =>
+    choice.pieces
+      .map((piece, index) => ({ piece: shownPiece(piece), share: percent(Math.exp(choice.log_probs[index])), index }))
+      .filter(({ index }) => index !== choice.chosen)
+      .slice(0, 2)
+      .map(({ piece, share }) => `${piece} ${share}`)
+      .join(", ");
+  return element(
+    "aside",
+    { class: "doubts", id: "doubts" },
+    element("h2", {}, say(worst.length ? "doubts" : "no_doubts")),
+    element(
+      "ul",
+      {},
+      worst.map((each) =>
+        element(
+          "li",
+          {},
+          element(
+            "button",
+            {
+              type: "button",
+              onclick: () => clock.scrub(clock.find({ phase: "decode", step: each.step, part: "choose" })),
+            },
+            chip(walk.target, each.step, "target"),
+            element("b", {}, percent(each.share)),
+          ),
+          element("span", { dir: "auto" }, ` ${say("instead_of")} `, element("bdi", {}, others(each))),
+        ),
+      ),
+    ),
+  );
 }

@@ -14,7 +14,8 @@ function momentsOf(walk, parts) {
     { phase: "closed" },
     { phase: "open" },
     ...firstRuns.flatMap(({ layer, reverse }) =>
-      walk.source.map((_, step) => ({ phase: "encode", layer, step, token: reverse ? last - step : step }))),
+      walk.source.map((_, step) => ({ phase: "encode", layer, step, token: reverse ? last - step : step })),
+    ),
     { phase: "hand" },
     ...walk.target.flatMap((_, step) => parts.map((part) => ({ phase: "decode", step, part }))),
   ];
@@ -93,7 +94,9 @@ class Clock {
   /** To the end of the next or the previous token. */
   stepWord(direction) {
     this.pause();
-    const ends = this.moments.flatMap(({ phase, part }, index) => (phase !== "decode" || part === "choose" ? [index] : []));
+    const ends = this.moments.flatMap(({ phase, part }, index) =>
+      phase !== "decode" || part === "choose" ? [index] : [],
+    );
     const next = direction > 0 ? ends.find((end) => end > this.index) : ends.findLast((end) => end < this.index);
     this.seek(next ?? (direction > 0 ? this.moments.length - 1 : 0));
   }

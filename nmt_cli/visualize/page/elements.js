@@ -37,11 +37,18 @@ function furnish(node, attributes, children) {
 
 /** The paragraphs of a text. [words](address) is a link, the only markup there is. */
 function paragraphs(key, values) {
-  return say(key, values).split("\n").map((line) =>
-    element("p", {}, line.split(/(\[[^\]]+\]\(https:[^)]+\))/).map((part) => {
-      const link = part.match(/^\[([^\]]+)\]\((https:[^)]+)\)$/);
-      return link ? element("a", { href: link[2], rel: "noreferrer noopener", target: "_blank" }, link[1]) : part;
-    })));
+  return say(key, values)
+    .split("\n")
+    .map((line) =>
+      element(
+        "p",
+        {},
+        line.split(/(\[[^\]]+\]\(https:[^)]+\))/).map((part) => {
+          const link = part.match(/^\[([^\]]+)\]\((https:[^)]+)\)$/);
+          return link ? element("a", { href: link[2], rel: "noreferrer noopener", target: "_blank" }, link[1]) : part;
+        }),
+      ),
+    );
 }
 
 /** A number with so many decimals and a real minus sign. */

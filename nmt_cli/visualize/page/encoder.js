@@ -5,24 +5,51 @@
 function encoderRun({ walk, clock, ranges, model }) {
   const { runs, inputs } = walk.encoder;
   const goesBack = topRuns(walk).length > 1;
-  const texts = [goesBack ? "encoder_text_both" : "encoder_text_one",
-    inputs.length > 1 ? "encoder_text_layers" : null, runs[0].reverse ? "encoder_text_reversed" : null,
-    model.residual_from > 0 && model.residual_from <= inputs.length ? "encoder_text_residual" : null, "encoder_text_handover"];
-  const { id, node, stage } = frame("encoder", 4, clock, { phase: "encode" }, texts.filter(Boolean), { from: model.residual_from });
+  const texts = [
+    goesBack ? "encoder_text_both" : "encoder_text_one",
+    inputs.length > 1 ? "encoder_text_layers" : null,
+    runs[0].reverse ? "encoder_text_reversed" : null,
+    model.residual_from > 0 && model.residual_from <= inputs.length ? "encoder_text_residual" : null,
+    "encoder_text_handover",
+  ];
+  const { id, node, stage } = frame("encoder", 4, clock, { phase: "encode" }, texts.filter(Boolean), {
+    from: model.residual_from,
+  });
   const most = { embedding: 8, state: runs.length > 4 ? 5 : runs.length > 2 ? 8 : 12, annotation: goesBack ? 24 : 16 };
   const columns = walk.source.map((token, index) => {
     const name = shownPiece(token.piece);
-    const states = runs.map((run) => strip(run.cell.hidden[index], {
-      kind: "encoder", range: ranges.encoder, upright: true, most: most.state,
-      name: say("state_of", { token: name, direction: runName(run) }) }));
+    const states = runs.map((run) =>
+      strip(run.cell.hidden[index], {
+        kind: "encoder",
+        range: ranges.encoder,
+        upright: true,
+        most: most.state,
+        name: say("state_of", { token: name, direction: runName(run) }),
+      }),
+    );
     const annotation = strip(walk.encoder.annotations[index], {
-      kind: "context", range: ranges.annotation, upright: true, most: most.annotation, name: say("annotation_of", { token: name }) });
+      kind: "context",
+      range: ranges.annotation,
+      upright: true,
+      most: most.annotation,
+      name: say("annotation_of", { token: name }),
+    });
     const input = strip(inputs[0][index], {
-      kind: "embedding", range: ranges.embedding, upright: true, most: most.embedding, name: say("embedding_of", { token: name }) });
+      kind: "embedding",
+      range: ranges.embedding,
+      upright: true,
+      most: most.embedding,
+      name: say("embedding_of", { token: name }),
+    });
     const column = element("div", { class: "column" }, chip(walk.source, index, "source"), input, states, annotation);
     return { column, states, annotation };
   });
-  const wide = element("div", { class: "wide columns encoder-columns", dir: directionOfTokens(walk.source) }, rowNames(), columns.map(({ column }) => column));
+  const wide = element(
+    "div",
+    { class: "wide columns encoder-columns", dir: directionOfTokens(walk.source) },
+    rowNames(),
+    columns.map(({ column }) => column),
+  );
   const options = [false, true].map(handover);
   mark(node, "dense", isDense(walk));
   stage.append(wide, element("div", { class: "handovers" }, options));
@@ -35,25 +62,55 @@ function encoderRun({ walk, clock, ranges, model }) {
 
   function rowNames() {
     const arrow = (reverse) => (reverse === (directionOfTokens(walk.source) === "rtl") ? "→" : "←");
-    const name = (text, vector, most) => element("span", { style: { "--cells": sampledUnits(vector.length, most).length } }, element("bdi", {}, text));
-    return element("div", { class: "row-names", "aria-hidden": "true" }, element("span", { class: "chip" }, "\u00a0"),
+    const name = (text, vector, most) =>
+      element("span", { style: { "--cells": sampledUnits(vector.length, most).length } }, element("bdi", {}, text));
+    return element(
+      "div",
+      { class: "row-names", "aria-hidden": "true" },
+      element("span", { class: "chip" }, "\u00a0"),
       name(say("embedding"), inputs[0][0], most.embedding),
-      runs.map((run) => name(`${say("hidden_states")}, ${runName(run)} ${arrow(run.reverse)}`, run.cell.hidden[0], most.state)),
-      name(say(goesBack ? "annotations_both" : "annotations_one"), walk.encoder.annotations[0], most.annotation));
+      runs.map((run) =>
+        name(`${say("hidden_states")}, ${runName(run)} ${arrow(run.reverse)}`, run.cell.hidden[0], most.state),
+      ),
+      name(say(goesBack ? "annotations_both" : "annotations_one"), walk.encoder.annotations[0], most.annotation),
+    );
   }
 
   function handover(all) {
     const isOurs = all === hasAttention(walk);
     const vectors = all ? walk.encoder.annotations : [isOurs ? handedOver(walk)[0] : finalState(walk)];
     const range = all ? ranges.annotation : isOurs ? ranges.context : ranges.encoder;
-    const strips = vectors.map((vector, index) => strip(vector, { kind: "context", range, upright: true, most: 12,
-      name: all ? say("annotation_of", { token: shownPiece(walk.source[index].piece) }) : say("value_context") }));
-    const bridge = model.decoder === "cho" ? "bridge_cho" : all ? `bridge_${model.bridge}` : `bridge_alone_${model.bridge}`;
-    const begins = isOurs && strip(topState(walk, -1), { kind: "decoder", range: ranges.decoder, upright: true, most: 12, name: say("first_state") });
-    return element("div", { class: `handover ${isOurs ? "ours" : ""}` },
+    const strips = vectors.map((vector, index) =>
+      strip(vector, {
+        kind: "context",
+        range,
+        upright: true,
+        most: 12,
+        name: all ? say("annotation_of", { token: shownPiece(walk.source[index].piece) }) : say("value_context"),
+      }),
+    );
+    const bridge =
+      model.decoder === "cho" ? "bridge_cho" : all ? `bridge_${model.bridge}` : `bridge_alone_${model.bridge}`;
+    const begins =
+      isOurs &&
+      strip(topState(walk, -1), {
+        kind: "decoder",
+        range: ranges.decoder,
+        upright: true,
+        most: 12,
+        name: say("first_state"),
+      });
+    return element(
+      "div",
+      { class: `handover ${isOurs ? "ours" : ""}` },
       element("h3", {}, say(all ? "hand_all" : "hand_last"), isOurs ? element("em", {}, say("your_model")) : ""),
-      element("div", { class: "given" }, element("div", { class: "strips" }, strips),
-        begins && element("p", { class: "muted" }, begins, element("span", {}, say(bridge)))));
+      element(
+        "div",
+        { class: "given" },
+        element("div", { class: "strips" }, strips),
+        begins && element("p", { class: "muted" }, begins, element("span", {}, say(bridge))),
+      ),
+    );
   }
 
   function draw(now) {

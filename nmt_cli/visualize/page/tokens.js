@@ -35,7 +35,14 @@ function chip(tokens, index, side, attributes = {}) {
 /** All tokens as chips in a row. */
 function sentenceOf(tokens, side, label) {
   const nodes = tokens.map((_, index) => chip(tokens, index, side));
-  return { nodes, row: element("div", { class: "sentence", dir: directionOfTokens(tokens), role: "group", "aria-label": label }, nodes) };
+  return {
+    nodes,
+    row: element(
+      "div",
+      { class: "sentence", dir: directionOfTokens(tokens), role: "group", "aria-label": label },
+      nodes,
+    ),
+  };
 }
 
 /** The text of each word, and the places of its pieces. */
@@ -53,15 +60,30 @@ function wordsOf(tokens) {
 function frame(id, number, clock, start, explanation = `${id}_text`, values = {}, title = `${id}_title`) {
   const stage = element("div", { class: "stage" });
   const first = start ? clock.find(start) : -1;
-  const show = element("button", { type: "button", class: "show", onclick: () => {
-    clock.seek(first, 0);
-    clock.play();
-  } }, say("show_this"));
-  const node = element("section", { class: "figure", id, "aria-labelledby": `${id}-title` },
-    element("div", { class: "words" },
+  const show = element(
+    "button",
+    {
+      type: "button",
+      class: "show",
+      onclick: () => {
+        clock.seek(first, 0);
+        clock.play();
+      },
+    },
+    say("show_this"),
+  );
+  const node = element(
+    "section",
+    { class: "figure", id, "aria-labelledby": `${id}-title` },
+    element(
+      "div",
+      { class: "words" },
       element("h2", { id: `${id}-title` }, element("span", { class: "number" }, String(number)), say(title)),
-      [explanation].flat().flatMap((key) => paragraphs(key, values)), first < 0 ? null : show),
-    stage);
+      [explanation].flat().flatMap((key) => paragraphs(key, values)),
+      first < 0 ? null : show,
+    ),
+    stage,
+  );
   return { id, node, stage };
 }
 

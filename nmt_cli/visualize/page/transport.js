@@ -11,9 +11,23 @@ function describe(clock, model) {
   }
   if (now.phase === "hand") return say(hasAttention(walk) ? "now_hand_all" : "now_hand_one");
   if (now.phase !== "decode") return say(`now_${now.phase}`);
-  const values = { token: shownPiece(walk.target[now.t].piece), fed: shownPiece(walk.decoder.fed[now.t].piece), step: now.t + 1 };
-  const variants = [`now_${now.part}_${model.decoder}`, looksFirst(parts) ? `now_${now.part}_late` : null, `now_${now.part}`];
-  return say("now_step", values) + say(variants.find((key) => key && isKnown(key)), values);
+  const values = {
+    token: shownPiece(walk.target[now.t].piece),
+    fed: shownPiece(walk.decoder.fed[now.t].piece),
+    step: now.t + 1,
+  };
+  const variants = [
+    `now_${now.part}_${model.decoder}`,
+    looksFirst(parts) ? `now_${now.part}_late` : null,
+    `now_${now.part}`,
+  ];
+  return (
+    say("now_step", values) +
+    say(
+      variants.find((key) => key && isKnown(key)),
+      values,
+    )
+  );
 }
 
 /** Builds the bar. The function that comes back writes the clock's time into it. */
@@ -22,19 +36,35 @@ function buildTransport(clock, model) {
     element("button", { id, type: "button", "aria-label": say(label), title: say(label), onclick: act }, sign);
   const play = button("play", "play", "▶", () => clock.toggle());
   const slider = element("input", {
-    id: "slider", type: "range", min: 0, max: clock.moments.length - 1, step: 1, "aria-label": say("position"),
+    id: "slider",
+    type: "range",
+    min: 0,
+    max: clock.moments.length - 1,
+    step: 1,
+    "aria-label": say("position"),
     oninput: () => clock.scrub(Number(slider.value)),
   });
-  const speed = element("select", { id: "speed", "aria-label": say("speed"), onchange: () => (clock.speed = Number(speed.value)) },
-    [0.5, 1, 2, 4].map((rate) => element("option", { value: rate, selected: rate === clock.speed }, `${rate}×`)));
+  const speed = element(
+    "select",
+    { id: "speed", "aria-label": say("speed"), onchange: () => (clock.speed = Number(speed.value)) },
+    [0.5, 1, 2, 4].map((rate) => element("option", { value: rate, selected: rate === clock.speed }, `${rate}×`)),
+  );
   const caption = element("p", { id: "caption", "aria-live": "polite", dir: "auto" });
   const bar = document.getElementById("transport");
   bar.replaceChildren(
-    element("div", { class: "buttons" },
-      button("word-back", "word_back", "⏮", () => clock.stepWord(-1)), button("back", "step_back", "◂", () => clock.step(-1)),
+    element(
+      "div",
+      { class: "buttons" },
+      button("word-back", "word_back", "⏮", () => clock.stepWord(-1)),
+      button("back", "step_back", "◂", () => clock.step(-1)),
       play,
-      button("forward", "step_forward", "▸", () => clock.step(1)), button("word-forward", "word_forward", "⏭", () => clock.stepWord(1))),
-    element("div", { class: "track" }, phaseBand(clock), slider), speed, caption);
+      button("forward", "step_forward", "▸", () => clock.step(1)),
+      button("word-forward", "word_forward", "⏭", () => clock.stepWord(1)),
+    ),
+    element("div", { class: "track" }, phaseBand(clock), slider),
+    speed,
+    caption,
+  );
   bar.setAttribute("aria-label", say("transport"));
   return () => {
     putText(play, clock.isPlaying ? "❚❚" : "▶");
@@ -52,7 +82,14 @@ function buildTransport(clock, model) {
 function phaseBand(clock) {
   const count = (phase) => clock.moments.filter((moment) => moment.phase === phase).length;
   const part = (name, ...phases) => element("i", { class: name, style: { "flex-grow": sum(phases.map(count)) } });
-  return element("div", { class: "phases", "aria-hidden": "true" }, part("", "closed", "open"), part("encoder", "encode"), part("context", "hand"), part("decoder", "decode"));
+  return element(
+    "div",
+    { class: "phases", "aria-hidden": "true" },
+    part("", "closed", "open"),
+    part("encoder", "encode"),
+    part("context", "hand"),
+    part("decoder", "decode"),
+  );
 }
 
 /** Keys: space, arrows, with shift a token at a time, home and end. Those of a focused control stay its own. */
@@ -64,8 +101,11 @@ function handleKey(clock, event) {
   if (event.key.startsWith("Arrow") && event.target.role === "region") return; // these scroll
   const jump = (direction) => (event.shiftKey ? clock.stepWord(direction) : clock.step(direction));
   const acts = {
-    " ": () => clock.toggle(), ArrowRight: () => jump(1), ArrowLeft: () => jump(-1),
-    Home: () => clock.scrub(0), End: () => clock.scrub(clock.moments.length - 1),
+    " ": () => clock.toggle(),
+    ArrowRight: () => jump(1),
+    ArrowLeft: () => jump(-1),
+    Home: () => clock.scrub(0),
+    End: () => clock.scrub(clock.moments.length - 1),
   };
   if (!(event.key in acts)) return;
   event.preventDefault();

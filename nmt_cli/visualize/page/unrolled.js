@@ -2,7 +2,11 @@
 // Figure 5. Every time step side by side: what goes in below, what comes out above, layers on top of each other.
 
 function unrolled({ walk, clock, ranges, model }) {
-  const texts = ["unrolled_text", hasAttention(walk) || "context" in walk.decoder.combined ? "unrolled_text_context" : null, model.input_feeding ? "unrolled_text_feeding" : null];
+  const texts = [
+    "unrolled_text",
+    hasAttention(walk) || "context" in walk.decoder.combined ? "unrolled_text_context" : null,
+    model.input_feeding ? "unrolled_text_feeding" : null,
+  ];
   const { id, node, stage } = frame("unrolled", 5, clock, { phase: "encode" }, texts.filter(Boolean));
   mark(node, "stacked", true);
   const { runs } = walk.encoder;
@@ -11,29 +15,69 @@ function unrolled({ walk, clock, ranges, model }) {
 
   /** One time step: its strips from the bottom layer up, what comes out above, what goes in below. */
   function timeStep(side, label, strips, { out = "", into = "", arrow = "→" } = {}) {
-    return element("div", { class: `time-step ${side}` },
-      element("div", { class: "out" }, out), element("span", { class: "up", "aria-hidden": "true" }, "↑"),
+    return element(
+      "div",
+      { class: `time-step ${side}` },
+      element("div", { class: "out" }, out),
+      element("span", { class: "up", "aria-hidden": "true" }, "↑"),
       element("div", { class: "unit-box", dataset: { arrow } }, element("i", {}, label), [...strips].reverse()),
-      element("span", { class: "up", "aria-hidden": "true" }, "↑"), element("div", { class: "in" }, into));
+      element("span", { class: "up", "aria-hidden": "true" }, "↑"),
+      element("div", { class: "in" }, into),
+    );
   }
 
   const encoded = walk.source.map((token, index) => {
-    const strips = runs.map(({ layer, reverse, cell }) => strip(cell.hidden[index], { kind: "encoder", range: ranges.encoder, most: 12,
-      name: `${say("layer", { layer: layer + 1 })}: ${say("state_of", { token: shownPiece(token.piece), direction: say(reverse ? "backward" : "forward") })}` }));
+    const strips = runs.map(({ layer, reverse, cell }) =>
+      strip(cell.hidden[index], {
+        kind: "encoder",
+        range: ranges.encoder,
+        most: 12,
+        name: `${say("layer", { layer: layer + 1 })}: ${say("state_of", { token: shownPiece(token.piece), direction: say(reverse ? "backward" : "forward") })}`,
+      }),
+    );
     const number = isReversed ? walk.source.length - index : index + 1;
-    return timeStep("encoder", `h${number}`, strips, { into: chip(walk.source, index, "source"), arrow: goesBack ? "⇄" : "→" });
+    return timeStep("encoder", `h${number}`, strips, {
+      into: chip(walk.source, index, "source"),
+      arrow: goesBack ? "⇄" : "→",
+    });
   });
   const decoded = walk.target.map((_, step) => {
-    const states = walk.decoder.cells.map(({ layer, values }) => strip(values.hidden[step], { kind: "decoder", range: ranges.decoder, most: 12,
-      name: `${say("layer", { layer: layer + 1 })}: ${say("decoder_state", { step: step + 1 })}` }));
+    const states = walk.decoder.cells.map(({ layer, values }) =>
+      strip(values.hidden[step], {
+        kind: "decoder",
+        range: ranges.decoder,
+        most: 12,
+        name: `${say("layer", { layer: layer + 1 })}: ${say("decoder_state", { step: step + 1 })}`,
+      }),
+    );
     const context = contextAt(walk, step);
-    if (context) states.splice(contextPlace(), 0, strip(context, { kind: "context", range: ranges.context, most: 12, name: say("value_context") }));
-    return timeStep("decoder", `s${step + 1}`, states, { out: chip(walk.target, step, "target"), into: chip(walk.decoder.fed, step, "target") });
+    if (context)
+      states.splice(
+        contextPlace(),
+        0,
+        strip(context, { kind: "context", range: ranges.context, most: 12, name: say("value_context") }),
+      );
+    return timeStep("decoder", `s${step + 1}`, states, {
+      out: chip(walk.target, step, "target"),
+      into: chip(walk.decoder.fed, step, "target"),
+    });
   });
-  const firsts = walk.decoder.initial.map(({ hidden }, layer) => strip(hidden, { kind: "decoder", range: ranges.decoder, most: 12,
-    name: `${say("layer", { layer: layer + 1 })}: ${say("first_state")}` }));
+  const firsts = walk.decoder.initial.map(({ hidden }, layer) =>
+    strip(hidden, {
+      kind: "decoder",
+      range: ranges.decoder,
+      most: 12,
+      name: `${say("layer", { layer: layer + 1 })}: ${say("first_state")}`,
+    }),
+  );
   const handed = timeStep("context", "s0", firsts);
-  const wide = element("div", { class: "wide time-steps" }, isReversed ? [...encoded].reverse() : encoded, handed, decoded);
+  const wide = element(
+    "div",
+    { class: "wide time-steps" },
+    isReversed ? [...encoded].reverse() : encoded,
+    handed,
+    decoded,
+  );
   stage.append(wide);
 
   /** Over how many cells the context stands: below those that read it, above those that ask for it. */

@@ -23,7 +23,9 @@ function unpack(packed) {
 function nest(rows, shape) {
   if (shape.length === 1) return rows;
   const size = rows.length / shape[0];
-  return Array.from({ length: shape[0] }, (_, index) => nest(rows.slice(index * size, (index + 1) * size), shape.slice(1)));
+  return Array.from({ length: shape[0] }, (_, index) =>
+    nest(rows.slice(index * size, (index + 1) * size), shape.slice(1)),
+  );
 }
 
 /** The same tree with every packed array unpacked. */
@@ -76,7 +78,9 @@ function fill(node, vector, options = node.options) {
   if (node.vector === vector) return;
   Object.assign(node, { vector, options, units: sampledUnits(vector.length, options.most) });
   const cells = node.units.map((unit) => shade(vector[unit], options.range, options.kind));
-  const stops = cells.map((colour, index) => `${colour} ${(100 * index) / cells.length}% ${(100 * (index + 1)) / cells.length}%`);
+  const stops = cells.map(
+    (colour, index) => `${colour} ${(100 * index) / cells.length}% ${(100 * (index + 1)) / cells.length}%`,
+  );
   node.style.backgroundImage = `linear-gradient(${options.upright ? "to bottom" : "to right"},${stops.join(",")})`;
   node.style.setProperty("--cells", cells.length);
   node.setAttribute("aria-label", say("strip", { name: options.name, size: vector.length * vector.every }));
@@ -105,7 +109,13 @@ function strongestUnit(vector) {
 function vectorRow(name, vector, options, className = "") {
   const shown = strip(vector, { ...options, name, focusable: true });
   const number = element("output", { class: "number" });
-  const node = element("div", { class: `vector-row ${className}` }, element("span", { class: "name" }, name), shown, number);
+  const node = element(
+    "div",
+    { class: `vector-row ${className}` },
+    element("span", { class: "name" }, name),
+    shown,
+    number,
+  );
   return { node, shown, number };
 }
 
@@ -141,7 +151,12 @@ function openUnits(node) {
   );
   const stored = vector.every > 1 ? say("sampled", { every: vector.every }) : say("all_units", { size: vector.length });
   dialog.replaceChildren(
-    element("form", { method: "dialog" }, element("h3", { dir: "auto" }, options.name), element("button", {}, say("close"))),
+    element(
+      "form",
+      { method: "dialog" },
+      element("h3", { dir: "auto" }, options.name),
+      element("button", {}, say("close")),
+    ),
     element("p", {}, stored),
     element("div", { class: "all-units" }, cells),
   );

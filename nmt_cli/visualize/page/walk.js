@@ -28,7 +28,11 @@ function joined(vectors) {
 }
 
 /** Two vectors, unit by unit. */
-const combined = (first, second, combine) => Object.assign(first.map((value, unit) => combine(value, second[unit])), { every: first.every });
+const combined = (first, second, combine) =>
+  Object.assign(
+    first.map((value, unit) => combine(value, second[unit])),
+    { every: first.every },
+  );
 
 /** The context vector of a step: of several heads side by side; without attention Cho's, or none. */
 function contextAt(walk, t) {
@@ -46,7 +50,8 @@ function weightsAt(walk, t) {
 const handedUp = (cell, t) => (cell.handed_up ?? cell.values.hidden)[t];
 
 /** The hidden state of the decoder's top cell after step t; before the first, -1. */
-const topState = (walk, t) => (t < 0 ? walk.decoder.initial.at(-1) : { hidden: walk.decoder.cells.at(-1).values.hidden[t] }).hidden;
+const topState = (walk, t) =>
+  (t < 0 ? walk.decoder.initial.at(-1) : { hidden: walk.decoder.cells.at(-1).values.hidden[t] }).hidden;
 
 /** The state that a decoder cell begins step t with, by name. */
 function stateBefore(walk, place, t) {
@@ -54,7 +59,12 @@ function stateBefore(walk, place, t) {
   const { layer } = cells[place];
   const at = (cell, step) => Object.fromEntries(Object.entries(cell.values).map(([name, rows]) => [name, rows[step]]));
   if (place > 0 && cells[place - 1].layer === layer) return at(cells[place - 1], t);
-  return t > 0 ? at(cells.findLast((cell) => cell.layer === layer), t - 1) : initial[layer];
+  return t > 0
+    ? at(
+        cells.findLast((cell) => cell.layer === layer),
+        t - 1,
+      )
+    : initial[layer];
 }
 
 /** What a decoder cell reads in step t besides its state: name and vector of each. */
@@ -91,11 +101,16 @@ function shareOf(walk, t) {
 function rangesOf(walk) {
   const { encoder, decoder } = walk;
   const cells = [...encoder.runs.map(({ cell }) => cell), ...decoder.cells.map(({ values }) => values)];
-  const read = hasAttention(walk) ? decoder.attentions.flatMap(({ values, context }) => [...(values ?? encoder.annotations), ...context]) : handedOver(walk);
+  const read = hasAttention(walk)
+    ? decoder.attentions.flatMap(({ values, context }) => [...(values ?? encoder.annotations), ...context])
+    : handedOver(walk);
   return {
     embedding: rangeOf([...encoder.inputs[0], ...decoder.embedded]),
     encoder: rangeOf([...encoder.runs.flatMap(({ cell }) => cell.hidden), ...encoder.inputs.slice(1).flat()]),
-    decoder: rangeOf([...decoder.initial.map(({ hidden }) => hidden), ...decoder.cells.flatMap(({ values, handed_up: up }) => [...values.hidden, ...(up ?? [])])]),
+    decoder: rangeOf([
+      ...decoder.initial.map(({ hidden }) => hidden),
+      ...decoder.cells.flatMap(({ values, handed_up: up }) => [...values.hidden, ...(up ?? [])]),
+    ]),
     memory: rangeOf(cells.flatMap(({ memory }) => memory ?? [])),
     annotation: rangeOf(encoder.annotations),
     context: rangeOf(read),
