@@ -77,12 +77,12 @@ def test_both_languages_say_the_same_things():
 def test_every_text_that_the_scripts_name_is_there():
     scripts = "".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     known = json.loads((FOLDER / "texts.en.json").read_text(encoding="utf-8"))
-    assert set(re.findall(r"""\bsay\("([\w-]+)\"""", scripts)) <= known.keys()
+    assert set(re.findall(r"""\bsay\(\s*"([\w-]+)\"""", scripts)) <= known.keys()
 
 
 def test_every_text_is_used_by_a_script():
     scripts = "".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
-    figures = re.findall(r"""\bframe\("(\w+)\"""", scripts)
+    figures = re.findall(r"""\bframe\(\s*"(\w+)\"""", scripts)
     whole = {
         "name",
         *re.findall(r"""["`]([\w-]+)["`]""", scripts),
