@@ -61,6 +61,7 @@ class Encoder(nn.Module):
             output = jnp.concatenate(outputs, axis=-1)  # [S B D]
             inputs = output + inputs if is_residual(config, layer) else output
             finals.append(jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), *states))
+        tap("annotations", annotations=inputs)
         return inputs, tuple(finals)
 
 
