@@ -36,12 +36,13 @@ $(INSTALLED): requirements.txt pyproject.toml
 demo: $(INSTALLED) ## Prepare, train, translate and score a small corpus, offline
 	@$(BIN)/nmt demo
 
-check: $(INSTALLED) ## Lint, formatting, types, and that the lock fits pyproject.toml
+check: $(INSTALLED) ## Lint, formatting, types, the lock, and known vulnerabilities in it
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo "run: make format" >&2; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/python -m pip --disable-pip-version-check check
 	@$(BIN)/python -m pytest --quiet tests/test_packaging.py
+	@$(BIN)/python .ci/audit.py
 
 format: $(INSTALLED) ## Let ruff format the code and mend what it safely can
 	@$(BIN)/ruff check --quiet --fix-only
@@ -50,8 +51,8 @@ format: $(INSTALLED) ## Let ruff format the code and mend what it safely can
 test: $(INSTALLED) ## The quick tests, on two processes
 	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal -m "not slow"
 
-test-slow: $(INSTALLED) ## The tests that take minutes
-	@$(BIN)/python -m pytest --quiet -m slow
+test-slow: $(INSTALLED) ## The tests that take minutes and all of the fault table; prints its tally and the figures
+	@$(BIN)/python -m pytest --quiet -m "slow or fault"
 
 bench: $(INSTALLED) ## Measure speed: every program of tests/benchmarks
 	@for program in tests/benchmarks/*.py; do echo "$$program"; PYTHONPATH=. $(BIN)/python $$program || exit 1; done

@@ -180,6 +180,14 @@ MaxSteps = Annotated[
 MaxMinutes = Annotated[
     float | None, typer.Option(metavar="M", help="Stop after this many minutes of training, all sittings together.")
 ]
+SourceEmbeddings = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Word vectors (word2vec, GloVe or fastText, as text; .gz too) that source embeddings begin with.",
+    ),
+]
+TargetEmbeddings = Annotated[Path | None, typer.Option(metavar="FILE", help="The same for target embeddings.")]
 Tensorboard = Annotated[
     bool, typer.Option("--tensorboard", help="Also write TensorBoard events (pip install 'nmt-cli[tensorboard]').")
 ]

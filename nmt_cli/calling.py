@@ -35,7 +35,7 @@ def exit_codes() -> Iterator[None]:
         code = Exit.CLOSED_PIPE
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
-    except OSError as error:
+    except OSError as error:  # where files are written, data/staging.py names them: nameless, it is stdout
         code = Exit.RESOURCE
         sys.stderr.write(f"nmt: {error.strerror or error}: {error.filename or 'stdout'}\n")
     flush_or_discard_stdout()

@@ -82,6 +82,8 @@ def train(
     overrides: arguments.SetOption,
     max_steps: arguments.MaxSteps = None,
     max_minutes: arguments.MaxMinutes = None,
+    source_embeddings: arguments.SourceEmbeddings = None,
+    target_embeddings: arguments.TargetEmbeddings = None,
     device: arguments.DeviceOption = arguments.Device.AUTO,
     tensorboard: arguments.Tensorboard = False,
     strict: arguments.StrictCheckpoint = False,
@@ -182,6 +184,21 @@ def info(path: arguments.InfoPath, *, json: arguments.JsonOption = False) -> Non
       nmt info data --json
     """
     calling.call("info", locals())
+
+
+@app.command()
+def verify(path: arguments.InfoPath, *, json: arguments.JsonOption = False) -> None:
+    """Check that no file has changed since it was written.
+
+    Reads every byte of a data directory, a model, or a run with all its checkpoints and models, and holds it against
+    the SHA-256 it was written with. Names each file that is damaged or missing; the exit code is 4 then.
+
+    \b
+    Examples:
+      nmt verify run
+      nmt verify run/best --json
+    """
+    calling.call("verify", locals())
 
 
 @app.command()

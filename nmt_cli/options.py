@@ -10,10 +10,17 @@ from typing import Any, Literal, get_args, get_origin
 
 from nmt_cli.errors import UserError
 
+LARGEST = 2**31 - 1  # of whole numbers: what an array's index holds, and more than any machine
+
 
 def option(default: Any, help: str, *, least: float | None = None, most: float | None = None) -> Any:
     """A dataclass field with its explanation and its range, both ends included."""
     return dataclasses.field(default=default, metadata={"help": help, "least": least, "most": most})
+
+
+def probability(default: float, of: str) -> Any:
+    """An option for how likely something is in training; never so likely that nothing would be left."""
+    return option(default, f"probability of {of}", least=0.0, most=0.95)
 
 
 def check_value(name: str, known: dataclasses.Field[Any], kind: Any, value: Any) -> Any:
@@ -23,10 +30,12 @@ def check_value(name: str, known: dataclasses.Field[Any], kind: Any, value: Any)
             raise UserError(f"{name} = {value!r}", "it can be " + ", ".join(map(str, get_args(kind))))
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) < LARGEST else math.inf
     if type(value) is not kind:
         raise UserError(f"{name} = {value!r}", f"it must be {_KINDS[kind]}")
     least, most = known.metadata["least"], known.metadata["most"]
+    if kind is int and most is None:
+        most = LARGEST
     low, high = least is not None and not value >= least, most is not None and not value <= most
     if low or high or (kind is float and not math.isfinite(value)):
         limits = [f"at least {least}" if least is not None else "", f"at most {most}" if most is not None else ""]

@@ -8,6 +8,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+pytest_plugins = ["tests.faults.tally"]
+
 # Before anything imports jax, and for the commands that tests start as well.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Tests must not depend on what the machine's owner has set.

@@ -69,7 +69,7 @@ def complete(words: str) -> list[str]:
 
 
 def test_the_commands_are_those_of_the_readme():
-    assert NAMES == ["average", "demo", "eval", "info", "prepare", "score", "train", "translate", "visualize"]
+    assert NAMES == ["average", "demo", "eval", "info", "prepare", "score", "train", "translate", "verify", "visualize"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -214,6 +214,7 @@ def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):
     assert outcome.exit_code == Exit.UNEXPECTED
 
 
+@pytest.mark.fault(34)
 def test_a_reader_that_goes_away_is_no_error():
     process = start_info("[print('line', n) for n in range(100_000)]", stdout=subprocess.PIPE)
     assert process.stdout.readline() == "line 0\n"
@@ -225,6 +226,7 @@ def test_a_reader_that_goes_away_is_no_error():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.fault(35)
 def test_a_full_stdout_is_said_in_one_line():
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device, not a file
         process = start_info("print('a line')", stdout=full)

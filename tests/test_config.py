@@ -100,6 +100,10 @@ def test_searching_cannot_change_a_model() -> None:
             ["model.attention=none", "model.input_feeding=false", "search.coverage_penalty=0.2"],
             "search.coverage_penalty = 0",
         ),
+        (["model.cell=gru", "model.memory_zoneout=0.1"], "set model.memory_zoneout = 0"),
+        (["data.tokenizer=unigram", "train.bpe_dropout=0.1"], "data.tokenizer = 'bpe'"),
+        (["train.freeze_embeddings=true"], "train.source_embeddings"),
+        (["model.tied_embeddings=all", "train.source_embeddings=a", "train.target_embeddings=b"], "'target'"),
     ],
 )
 def test_an_impossible_combination_is_refused_with_the_fix(overrides: list[str], said: str) -> None:

@@ -32,6 +32,7 @@ def pins(environment: dict[str, str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize(("system", "machine"), MACHINES)
+@pytest.mark.fault(67)
 def test_the_lock_has_a_fitting_version_of_everything_asked_for(python, system, machine):
     environment = {
         "python_version": python,

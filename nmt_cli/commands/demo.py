@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nmt_cli.data.demo.corpus import write_corpus
+from nmt_cli.data.staging import writing
 from nmt_cli.errors import UserError
 
 SHOWCASE = (
@@ -37,7 +38,8 @@ def show(directory: Path, device: str, execute: Callable[[Sequence[str]], int]) 
     """`run`, with what runs the arguments of one `nmt` command and returns its exit code."""
     corpus, data, model = directory / "corpus", directory / "data", directory / "run"
     prepared = (data / "MANIFEST.json").is_file()
-    write_demo(corpus, prepared)
+    with writing(directory):
+        write_demo(corpus, prepared)
     on_device = [] if device == "auto" else ["--device", device]
     for command in commands(corpus, data, model):
         if command[0] == "prepare" and prepared:

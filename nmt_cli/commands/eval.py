@@ -82,7 +82,7 @@ def translate(model: Path, lines: list[str], settings: dict[str, Any], device: s
 
     translator = Translator.load(model, device, no_note if quiet else note)
     found = translator.translate(lines, **settings)
-    flagged: dict[str, list[int]] = {}
+    flagged = Tally()
     for number, translation in enumerate(found, start=1):
         collect_flags(flagged, number, translation)
     note_flags(flagged)

@@ -1,8 +1,9 @@
 """`nmt prepare`: a parallel corpus becomes a data directory.
 
 Every source is read once, into a temporary spool of its usable pairs; the size of the corpus then decides the defaults.
-The spool is read to train the tokenizer and again to write the arrays, so memory holds some bytes for each pair
-(two hashes, two lengths: 20 in all), one batch of text, and the sample that the tokenizer is trained on.
+The spool is read to train the tokenizer and again to write the arrays. Hashes and lengths are on disk as well, so
+memory holds one batch of text, the validation set, and the sample that the tokenizer is trained on: it does not grow
+with the corpus.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
@@ -28,8 +28,8 @@ from nmt_cli.data.corpus import Corpus, Pair, refuse_empty
 from nmt_cli.data.lines import BadLines
 from nmt_cli.data.report import Notes, Part, build_report
 from nmt_cli.data.selection import Encoded, Intake
-from nmt_cli.data.spool import Hashes, Spool
-from nmt_cli.data.staging import beside, temporary
+from nmt_cli.data.spool import Spool
+from nmt_cli.data.staging import beside, temporary, writing
 from nmt_cli.data.store import DataWriter, refuse_other_content, write_data
 from nmt_cli.data.tally import Counts
 from nmt_cli.data.tokenizer import Tokenizer, load_tokenizers
@@ -37,7 +37,6 @@ from nmt_cli.data.vocabulary import LONGEST_LINE
 from nmt_cli.errors import UserError
 
 Tokenizers = tuple[Tokenizer, Tokenizer]  # source and target; the same object when the vocabulary is joint
-NO_HASHES = np.zeros(0, np.uint64)
 
 
 def run(
@@ -63,7 +62,7 @@ def run(
     refuse_second_stdin(training, validation)
     refuse_other_content(directory)
     given = load_given(tokenizer) if tokenizer else None
-    with temporary(beside(directory, "reading")) as folder:
+    with temporary(beside(directory, "reading")) as folder, writing(directory):
         report = prepare(directory, folder, training, validation, given, sections, overrides, quiet)
     if not quiet:
         console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -123,15 +122,16 @@ def prepare(
     spools: an existing folder for temporary files as large as the text.
     """
     notes = Notes()
-    valid = read(validation, spools / "valid", NO_HASHES, quiet) if validation else None
-    train = read(training, spools / "train", valid.sources if valid else NO_HASHES, quiet)
+    valid = read(validation, spools / "valid", frozenset(), quiet) if validation else None
+    known = frozenset(valid.sources[:].tolist()) if valid else frozenset()
+    train = read(training, spools / "train", known, quiet)
     resolved = config.resolve(recipe, overrides, pairs=len(train.spool))
     held_out = frozenset() if valid else selection.choose_held_out(train)
     describe_validation(notes, valid, held_out)
 
     def chosen(counts: Counts) -> Iterator[Pair]:
-        kept = selection.divide(train.spool, held_out, wanted=False)
-        return selection.without_duplicates(kept, train.pairs, resolved.data.drop_duplicates, counts)
+        kept = selection.without_duplicates(train, resolved.data.drop_duplicates, counts)
+        return selection.divide(kept, held_out, wanted=False)
 
     resolved, tokenizers = choose_tokenizers(chosen, resolved, given, set_options(recipe, overrides), notes)
     with write_data(directory, resolved, *tokenizers) as writer:
@@ -168,7 +168,7 @@ def write_validation(writer: DataWriter, pairs: Iterable[Pair], counts: Counts, 
     return Part.of(write_pairs(writer, "valid", kept), counts, tokenizers)
 
 
-def read(corpus: Corpus, path: Path, known: Hashes, quiet: bool) -> Intake:
+def read(corpus: Corpus, path: Path, known: frozenset[int], quiet: bool) -> Intake:
     """Read a corpus into a spool. Raises UserError (DATA) when nothing in it can be used."""
     intake = Intake(Spool(path))
     for _ in track(selection.take_in(corpus, intake, known), "reading", quiet=quiet):

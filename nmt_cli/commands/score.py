@@ -44,7 +44,7 @@ def run(
     check_counts(sources, targets, (source, target))
     note_tally(tally)
     translator = Translator.load(model, device, no_note if quiet else note, beside)
-    flagged: dict[str, list[int]] = {}
+    flagged = Tally()
     total, tokens = 0.0, 0
     with open_output(output) as write:
         for number, pair in enumerate(scored(translator, sources, targets, alignment, settings), start=1):

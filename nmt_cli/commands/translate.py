@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json as jsonlib
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,7 +11,7 @@ from typing import Any, BinaryIO
 from nmt_cli import config
 from nmt_cli.commands.notes import no_note, note, note_tally, plural
 from nmt_cli.data.dictionary import read_dictionary
-from nmt_cli.data.lines import NOT_UTF8_REPLACED, display, read_lines
+from nmt_cli.data.lines import NOT_UTF8_REPLACED, display, open_bytes, read_lines
 from nmt_cli.data.tally import Tally
 from nmt_cli.errors import UserError
 from nmt_cli.run.jsonlines import parse_lines
@@ -56,7 +55,7 @@ def run(
     settings = config.search_settings(search, overrides)
     unknown = read_dictionary(dictionary) if dictionary else {} if replace_unknown else None
     tally = Tally()
-    with open_input(input) as stream:
+    with open_bytes(str(input)) as stream:
         if stream.isatty() and not quiet:
             note("type one sentence a line; Ctrl-D ends")
         lines = lines_of(stream, display(str(input)), json_input, strict, tally)
@@ -95,11 +94,9 @@ def demand(line: Line, prefix: str, require: Sequence[str], forbid: Sequence[str
     )
 
 
-def write_all(
-    translations: Iterable[Translation], write: Write, *, scores: bool, json: bool, n_best: int
-) -> dict[str, list[int]]:
-    """Write each translation as soon as it is there. Returns the lines that were flagged, counted from 1, by flag."""
-    flagged: dict[str, list[int]] = {}
+def write_all(translations: Iterable[Translation], write: Write, *, scores: bool, json: bool, n_best: int) -> Tally:
+    """Write each translation as soon as it is there. Returns which lines were flagged, counted from 1."""
+    flagged = Tally()
     for index, translation in enumerate(translations):
         collect_flags(flagged, index + 1, translation)
         if json:
@@ -145,28 +142,15 @@ def n_best_lines(index: int, translation: Translation) -> Iterator[str]:
         yield " ||| ".join(columns) + "\n"
 
 
-def collect_flags(flagged: dict[str, list[int]], number: int, translation: Translation) -> None:
-    """Remember a line's number under each of its flags."""
+def collect_flags(flagged: Tally, number: int, translation: Translation) -> None:
+    """Count a line under each of its flags."""
     for flag in translation.flags:
-        flagged.setdefault(flag, []).append(number)
+        flagged.add(flag, str(number))
 
 
-def note_flags(flagged: dict[str, list[int]]) -> None:
+def note_flags(flagged: Tally) -> None:
     """Say which lines were not translated as they should be."""
     for flag, explanation in EXPLAINED.items():
-        if numbers := flagged.get(flag):
-            shown = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
-            note(f"{plural(len(numbers))} {explanation}: {shown}")
-
-
-def open_input(path: Path) -> BinaryIO:
-    """A file or stdin as bytes, without a buffer: its lock would be held by the thread that waits for a line.
-
-    Raises UserError when it cannot be opened.
-    """
-    if str(path) == "-":
-        return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
-    try:
-        return path.open("rb", buffering=0)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}", "check the name") from error
+        if count := flagged.counts[flag]:
+            first = [line for line, _ in flagged.examples[flag]]
+            note(f"{plural(count)} {explanation}: {', '.join(first)}{', ...' if count > len(first) else ''}")

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nmt_cli.commands.notes import no_note, note, note_tally, plural
-from nmt_cli.commands.translate import open_input
-from nmt_cli.data.lines import is_blank, read_lines
+from nmt_cli.data.lines import display, is_blank, open_bytes, read_lines
 from nmt_cli.data.tally import Tally
 from nmt_cli.errors import UserError
 from nmt_cli.run.device import Note
@@ -90,8 +89,8 @@ def read_sentences(text: Sequence[str], input: Path | None) -> list[str]:
         raise UserError("no sentence", 'give one: nmt visualize MODEL "Je suis étudiant."')
     tally = Tally()
     path = input if input is not None else Path("-")
-    with open_input(path) as stream:
-        lines = list(read_lines(stream, "stdin" if str(path) == "-" else str(path), "replace", tally))
+    with open_bytes(str(path)) as stream:
+        lines = list(read_lines(stream, display(str(path)), "replace", tally))
     note_tally(tally)
     sentences = [line for line in lines if not is_blank(line)]
     if len(sentences) < len(lines):

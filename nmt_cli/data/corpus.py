@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from nmt_cli.data import alignment, tables
+from nmt_cli.data.column import Column
 from nmt_cli.data.lines import BadLines, decode_field, display, is_blank, open_bytes, read_lines
 from nmt_cli.data.tally import Counts
 from nmt_cli.errors import Exit, UserError
@@ -66,8 +64,10 @@ class Corpus:
             raise UserError("stdin can be read only once", "give the other side as a file, or both as --corpus - (TSV)")
 
 
-def read_pairs(corpus: Corpus, counts: Counts) -> Iterator[Pair]:
+def read_pairs(corpus: Corpus, counts: Counts, folder: Path | None = None) -> Iterator[Pair]:
     """The usable pairs of a corpus, in order and one at a time; `counts` learns of those that are not.
+
+    folder: for a temporary file of some bytes a pair; else the system's place for such files.
 
     Raises UserError: DATA for text that cannot be used, USAGE for fields that are not there.
     """
@@ -75,7 +75,7 @@ def read_pairs(corpus: Corpus, counts: Counts) -> Iterator[Pair]:
         yield from usable(table_pairs(path, corpus, counts), counts)
     if not corpus.tables:
         for names in zip(corpus.source, corpus.target, strict=True):
-            yield from usable(parallel_pairs(names, corpus.bad_lines, counts), counts)
+            yield from usable(parallel_pairs(names, corpus.bad_lines, counts, folder), counts)
 
 
 def usable(pairs: Iterator[Pair], counts: Counts) -> Iterator[Pair]:
@@ -89,14 +89,14 @@ def usable(pairs: Iterator[Pair], counts: Counts) -> Iterator[Pair]:
             yield pair
 
 
-def parallel_pairs(names: tuple[str, str], bad_lines: BadLines, counts: Counts) -> Iterator[Pair]:
+def parallel_pairs(names: tuple[str, str], bad_lines: BadLines, counts: Counts, folder: Path | None) -> Iterator[Pair]:
     """Pairs of the lines of two files. Raises UserError (DATA) when their line counts differ."""
     source, target = names
     if source == target or (source != "-" and target != "-" and Path(source).exists() and same_file(source, target)):
         counts.warnings.append(
             f"{display(source)} and {display(target)} are the same file: the model will learn to copy"
         )
-    source_lengths, target_lengths = array("H"), array("H")  # 4 bytes a pair, to see whether lines belong together
+    lengths = Column("H", folder), Column("H", folder)  # to see whether lines belong together
     with contextlib.ExitStack() as files:
         sides = [
             read_lines(files.enter_context(open_bytes(name)), display(name), bad_lines, counts.altered)
@@ -104,9 +104,9 @@ def parallel_pairs(names: tuple[str, str], bad_lines: BadLines, counts: Counts) 
         ]
         for number, (left, right) in enumerate(zip_longest(*sides, fillvalue=_ENDED), start=1):
             if left is not _ENDED:
-                source_lengths.append(min(len(left or ""), 0xFFFF))
+                lengths[0].append(min(len(left or ""), 0xFFFF))
             if right is not _ENDED:
-                target_lengths.append(min(len(right or ""), 0xFFFF))
+                lengths[1].append(min(len(right or ""), 0xFFFF))
             if left is _ENDED or right is _ENDED:
                 continue  # the rest of the longer file is only counted
             counts.read += 1
@@ -116,7 +116,6 @@ def parallel_pairs(names: tuple[str, str], bad_lines: BadLines, counts: Counts) 
                 )
             else:
                 yield Pair(left, right, f"{display(source)}:{number}")
-    lengths = np.frombuffer(source_lengths, np.uint16), np.frombuffer(target_lengths, np.uint16)
     alignment.check_counts(*lengths, (display(source), display(target)))
     if warning := alignment.shift_warning(*lengths, (display(source), display(target))):
         counts.warnings.append(warning)

@@ -39,11 +39,15 @@ _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {ch
 
 
 def open_bytes(path: str) -> BinaryIO:
-    """A file, or stdin for `-`, to be read as bytes. Raises UserError when it cannot be opened."""
+    """A file, or stdin for `-`, to be read as bytes. Raises UserError when it cannot be opened.
+
+    Without a buffer: its lock would still be held by a thread that waits for a line when the program ends.
+    """
     if path == "-":
-        return sys.stdin.buffer
+        raw: BinaryIO = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        return raw
     try:
-        return Path(path).open("rb")
+        return Path(path).open("rb", buffering=0)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}", "check the name") from error
 
@@ -74,7 +78,7 @@ def read_lines(
     for a line longer than `LONGEST_LINE`.
     """
     tally = Tally() if tally is None else tally
-    chunks = check_encoding(decompress(read_chunks(stream), name), name)
+    chunks = check_encoding(decompress(read_chunks(stream, name), name), name)
     for number, raw in enumerate(split_lines(chunks, name), start=1):
         where = f"{name}:{number}"
         marked = number == 1 and raw.startswith(b"\xef\xbb\xbf")
@@ -83,10 +87,17 @@ def read_lines(
         yield decode_line(raw[3:] if marked else raw, where, bad_lines, tally)
 
 
-def read_chunks(stream: BinaryIO) -> Iterator[bytes]:
+def read_chunks(stream: BinaryIO, name: str) -> Iterator[bytes]:
     """Bytes as they arrive; the first chunk has at least four, or a newline, so that its first bytes can be judged."""
-    # read() on a buffered pipe waits until the buffer is full; read1() returns what is there.
-    read = getattr(stream, "read1", stream.read)
+
+    def read(size: int) -> bytes:
+        try:
+            # read() on a buffered pipe waits until the buffer is full; read1() returns what is there.
+            chunk: bytes = getattr(stream, "read1", stream.read)(size)
+        except OSError as error:
+            raise UserError(f"{name}: cannot be read: {error.strerror}", "check the disk", Exit.RESOURCE) from error
+        return chunk
+
     head = b""
     while len(head) < 4 and b"\n" not in head and (chunk := read(CHUNK)):
         head += chunk

@@ -48,13 +48,18 @@ def verify_manifest(folder: Path, contents: bool = True) -> dict[str, Any]:
     """
     body = read_manifest(folder)
     for name, entry in body["files"].items():
-        path = checked_path(folder, name)
-        size = path.stat().st_size
-        if size != entry["bytes"]:
-            refuse(path, f"has {size:,} bytes instead of {entry['bytes']:,}")
-        if contents and hash_file(path) != entry["sha256"]:
-            refuse(path, "has changed since it was written: its SHA-256 is another")
+        check_file(folder, name, entry, contents)
     return body
+
+
+def check_file(folder: Path, name: str, entry: Mapping[str, Any], contents: bool = True) -> None:
+    """Hold one listed file against its entry in the manifest. Raises UserError (INTEGRITY), see `verify_manifest`."""
+    path = checked_path(folder, name)
+    size = path.stat().st_size
+    if size != entry["bytes"]:
+        refuse(path, f"has {size:,} bytes instead of {entry['bytes']:,}")
+    if contents and hash_file(path) != entry["sha256"]:
+        refuse(path, "has changed since it was written: its SHA-256 is another")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -66,13 +71,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         refuse(path, f"is larger than any manifest ({LARGEST_MANIFEST:,} bytes)")
     try:
         body = json.loads(path.read_bytes())
+        is_whole = isinstance(body, dict) and body.pop("digest", None) == digest(body) and is_well_formed(body)
     except (ValueError, RecursionError):
         refuse(path, "is not readable JSON")
-    if not isinstance(body, dict) or body.pop("digest", None) != digest(body) or not is_well_formed(body):
+    if not is_whole:
         refuse(path, "is damaged")
     if body["format"] != FORMAT:
         refuse(path, f"has format {body['format']}; this version of nmt reads format {FORMAT}")
-    return body
+    manifest: dict[str, Any] = body
+    return manifest
 
 
 def is_well_formed(body: dict[str, Any]) -> bool:
@@ -102,7 +109,7 @@ def checked_path(folder: Path, name: str) -> Path:
     """The path of a listed file, which lies inside the folder and is a plain file, links not followed."""
     parts = PurePosixPath(name).parts
     if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or "\0" in name:
-        refuse(folder / MANIFEST, f"lists {name!r}, which is not a path inside the folder")
+        refuse(folder / MANIFEST, f"lists {name[:80]!r}, which is not a path inside the folder")
     path = folder
     for part in parts:
         path = path / part
@@ -110,6 +117,8 @@ def checked_path(folder: Path, name: str) -> Path:
             mode = path.lstat().st_mode
         except (FileNotFoundError, NotADirectoryError):
             refuse(folder / name, "is missing")
+        except (OSError, ValueError):  # too long for the system, or with characters that no file name has
+            refuse(folder / MANIFEST, f"lists {name[:80]!r}, which cannot be the name of a file")
         if stat.S_ISLNK(mode):
             refuse(path, "is a symbolic link")
     if not stat.S_ISREG(mode):

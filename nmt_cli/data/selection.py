@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
 from nmt_cli import config
+from nmt_cli.data.column import Column, Repeats, in_order
 from nmt_cli.data.corpus import Corpus, Pair, read_pairs
-from nmt_cli.data.spool import Hashes, Spool, hash_pair, hash_text, repeated, single
+from nmt_cli.data.spool import Spool, hash_pair, hash_text
 from nmt_cli.data.tally import Counts
 from nmt_cli.data.tokenizer import Tokenizer
 
@@ -25,12 +26,20 @@ ENCODED = 4096  # pairs encoded at a time: enough to keep the cores busy
 
 @dataclass
 class Intake:
-    """A corpus after its only reading. Two sorted hashes a pair, 16 bytes, are what grows with its size."""
+    """A corpus after its only reading: all of it is on disk, and memory does not grow with its size."""
 
     spool: Spool
     counts: Counts = field(default_factory=Counts)
-    pairs: Hashes = field(default_factory=lambda: np.zeros(0, np.uint64))
-    sources: Hashes = field(default_factory=lambda: np.zeros(0, np.uint64))
+    pairs: Column = field(init=False)  # a hash of each
+    sources: Column = field(init=False)  # a hash of each pair's source
+
+    def __post_init__(self) -> None:
+        self.pairs, self.sources = (Column("Q", self.spool.path.parent) for _ in range(2))
+
+    @cached_property
+    def repeats(self) -> Repeats:
+        """For each pair, whether it has come before."""
+        return Repeats(self.pairs)
 
 
 class Encoded(NamedTuple):
@@ -41,23 +50,18 @@ class Encoded(NamedTuple):
     target: list[int]
 
 
-def take_in(corpus: Corpus, intake: Intake, known: Hashes) -> Iterator[Pair]:
+def take_in(corpus: Corpus, intake: Intake, known: frozenset[int] = frozenset()) -> Iterator[Pair]:
     """Read a corpus into the intake's spool, passing its pairs on; the intake is complete when they have passed.
 
     known: hashes of validation sources; pairs whose source is among them are tallied.
     """
-    pairs, sources, known_sources = array("Q"), array("Q"), frozenset(known.tolist())
-    for pair in intake.spool.write(read_pairs(corpus, intake.counts)):
+    for pair in intake.spool.write(read_pairs(corpus, intake.counts, intake.spool.path.parent)):
         source = hash_text(pair.source)
-        pairs.append(hash_pair(pair))
-        sources.append(source)
-        if source in known_sources:
+        intake.pairs.append(hash_pair(pair))
+        intake.sources.append(source)
+        if source in known:
             intake.counts.noticed.add(OVERLAP, pair.where, pair.source)
         yield pair
-    for name, hashes in (("pairs", pairs), ("sources", sources)):
-        in_order = np.frombuffer(hashes, np.uint64)
-        in_order.sort()  # in place
-        setattr(intake, name, in_order)
 
 
 def choose_held_out(intake: Intake) -> frozenset[int]:
@@ -69,34 +73,30 @@ def choose_held_out(intake: Intake) -> frozenset[int]:
     if len(intake.spool) < LEAST_TO_HOLD_OUT:
         return frozenset()
     wanted = min(HELD_OUT, max(1, int(len(intake.spool) * HELD_OUT_SHARE)))
-    return frozenset(single(intake.sources)[:wanted].tolist())
+    return frozenset(islice(single(intake.sources), wanted))
 
 
-def divide(spool: Spool, held_out: frozenset[int], wanted: bool) -> Iterator[Pair]:
+def single(hashes: Column) -> Iterator[int]:
+    """The hashes that occur once, in ascending order."""
+    for values, _ in in_order(hashes):
+        found, counts = np.unique_counts(values)
+        yield from found[counts == 1].tolist()
+
+
+def divide(pairs: Iterable[Pair], held_out: frozenset[int], wanted: bool) -> Iterator[Pair]:
     """The pairs that are held out (wanted), or those that are not."""
-    for pair in spool:
+    for pair in pairs:
         if not held_out or (hash_text(pair.source) in held_out) is wanted:
             yield pair
 
 
-def without_duplicates(pairs: Iterable[Pair], hashes: Hashes, drop: bool, counts: Counts) -> Iterator[Pair]:
-    """Tally every pair that has occurred before, and leave it out if `drop`.
-
-    hashes: of all pairs, sorted.
-    """
-    suspects = np.unique(repeated(hashes))
-    seen = np.zeros(len(suspects), bool)
-    for pair in pairs:
-        if len(suspects):
-            value = np.uint64(hash_pair(pair))
-            place = min(int(np.searchsorted(suspects, value)), len(suspects) - 1)
-            if suspects[place] == value:
-                if seen[place]:
-                    (counts.dropped if drop else counts.noticed).add(DUPLICATE, pair.where, pair.source)
-                    if drop:
-                        continue
-                seen[place] = True
-        yield pair
+def without_duplicates(intake: Intake, drop: bool, counts: Counts) -> Iterator[Pair]:
+    """All pairs of an intake; those that have come before are tallied, and left out if `drop`."""
+    for pair, has_come_before in zip(intake.spool, intake.repeats, strict=True):
+        if has_come_before:
+            (counts.dropped if drop else counts.noticed).add(DUPLICATE, pair.where, pair.source)
+        if not (has_come_before and drop):
+            yield pair
 
 
 def encode(pairs: Iterable[Pair], source: Tokenizer, target: Tokenizer) -> Iterator[Encoded]:

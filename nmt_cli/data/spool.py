@@ -6,12 +6,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nmt_cli.data.corpus import Pair
-
-Hashes = NDArray[np.uint64]  # 64 bits: among ten million different pairs two agree once in 400,000 corpora
 
 
 class Spool:
@@ -39,24 +34,10 @@ class Spool:
 
 
 def hash_text(text: str) -> int:
-    """64 bits of BLAKE2b: the same on every machine."""
+    """64 bits of BLAKE2b, the same on every machine: among ten million texts two agree once in 400,000 corpora."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
 def hash_pair(pair: Pair) -> int:
     """The hash of source and target together."""
     return hash_text(f"{pair.source}\n{pair.target}")
-
-
-def repeated(hashes: Hashes) -> Hashes:
-    """Of sorted hashes, all but the first of each that occurs more than once."""
-    again: Hashes = hashes[1:][hashes[1:] == hashes[:-1]]
-    return again
-
-
-def single(hashes: Hashes) -> Hashes:
-    """Of sorted hashes, those that occur once."""
-    same = hashes[1:] == hashes[:-1]
-    alone = ~(np.append(same, False) | np.append(False, same))
-    once: Hashes = hashes[alone[: len(hashes)]]
-    return once

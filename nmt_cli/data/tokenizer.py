@@ -21,6 +21,8 @@ SETTINGS = "tokenizer.json"
 KINDS: dict[str, type[Subwords | Words]] = {"bpe": Subwords, "unigram": Subwords, "char": Subwords, "word": Words}
 FIXED_SIZE = ("bpe", "unigram")  # the others have as many pieces as there are characters or words
 UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC", "FULLWIDTH", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+LARGEST_SETTINGS = 1 << 16  # bytes of tokenizer.json that are read: ours has less than a hundred
+LARGEST_VOCABULARY = 1 << 28  # bytes; a million pieces take some 20 MB
 SAMPLE_LINES = 1_000_000  # what a vocabulary is trained on at most: a ceiling on memory
 
 
@@ -99,6 +101,15 @@ class Tokenizer:
         inside = self.vocabulary.inside(ids)
         forms = [form for form in (ids, inside) if form]
         return forms[::-1] if is_unspaced(self.normal(text)[:1]) else forms
+
+    def recut(self, sentences: list[list[int]], rate: float, seed: int) -> list[list[int]]:
+        """Other ids of the same texts: each merge is left out with probability `rate` (Provilkov et al. 2020).
+
+        For bpe. The seed, at most 2**31 - 1, decides which merges those are, and nothing else does.
+        """
+        if not isinstance(self.vocabulary, Subwords) or self.kind != "bpe":
+            raise ValueError(f"{self.kind} has no merges to leave out")
+        return self.vocabulary.recut(sentences, rate, seed)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; PAD, BOS and EOS are passed over, UNK becomes U+2047.
@@ -220,6 +231,8 @@ def load_tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
     tokenizers = []
     for path in vocabulary_files(folder, kind, joint):
         try:
+            if path.stat().st_size > LARGEST_VOCABULARY:
+                raise ValueError(f"it has more than {LARGEST_VOCABULARY:,} bytes")
             tokenizers.append(Tokenizer(kind, KINDS[kind](path.read_bytes()), lowercase))
         except (OSError, ValueError) as error:
             raise damaged(path, str(error)) from error
@@ -242,11 +255,12 @@ def read_settings(folder: Path) -> tuple[str, bool, bool]:
     """Kind, joint, lowercase."""
     path = folder / SETTINGS
     try:
-        settings = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            settings = json.loads(file.read(LARGEST_SETTINGS))
         kind, joint, lowercase = settings["kind"], settings["joint"], settings["lowercase"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged(path, str(error)) from error
-    if kind not in KINDS or type(joint) is not bool or type(lowercase) is not bool:
+    if type(kind) is not str or kind not in KINDS or type(joint) is not bool or type(lowercase) is not bool:
         raise damaged(path, "its settings are none of ours")
     return kind, joint, lowercase
 

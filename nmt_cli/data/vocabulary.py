@@ -86,6 +86,18 @@ class Subwords:
         ids: list[list[int]] = self.processor.encode(texts, num_threads=threads)
         return ids
 
+    def recut(self, sentences: list[list[int]], rate: float, seed: int) -> list[list[int]]:
+        """The same texts with each merge of byte-pair encoding left out with probability `rate`; the seed says which.
+
+        On one thread, whose random generator the seed is for.
+        """
+        texts = self.processor.decode(sentences)
+        sentencepiece.set_random_generator_seed(seed)
+        ids: list[list[int]] = self.processor.encode(
+            texts, enable_sampling=True, alpha=rate, nbest_size=-1, num_threads=1
+        )
+        return ids
+
     def decode(self, ids: Sequence[int]) -> str:
         return str(self.processor.decode(list(ids)))
 

@@ -11,12 +11,15 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array, lax
 
+from nmt_cli.nn.hypotheses import Beam, Sentences
 from nmt_cli.nn.phrases import Phrases
-from nmt_cli.nn.search import Beam, pick, top
+from nmt_cli.nn.top import pick, top
 
 
-def deal(required: Phrases, beam: Beam, allowed: Array) -> tuple[Array, Array]:
+def deal(given: Sentences, beam: Beam, allowed: Array) -> tuple[Array, Array]:
     """K continuations of each sentence, from all its banks (a choice for `search`). allowed: [B K V]"""
+    required = given.constraints.required
+    assert required is not None
     assert beam.past.required is not None
     rows, width, vocabulary_size = allowed.shape
     flat = (beam.log_probs[:, :, None] + allowed).reshape(rows, -1)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from nmt_cli.batch import BOS, EOS, PAD
 from nmt_cli.nn.phrases import Phrases
@@ -56,7 +56,7 @@ def first_past(constraints: Constraints, width: int, steps: int, source_length: 
 def remember(constraints: Constraints, past: Past, time: Array, tokens: Array, weights: Array) -> Past:
     """The past after one more token. past, weights [B K S]: of the parents, in their children's order."""
     return Past(
-        tokens=None if past.tokens is None else lax.dynamic_update_index_in_dim(past.tokens, tokens, time, axis=2),
+        tokens=None if past.tokens is None else past.tokens.at[jnp.arange(len(time)), :, time].set(tokens, mode="drop"),
         required=None
         if past.required is None or constraints.required is None
         else constraints.required.read_once(past.required, tokens),
@@ -70,14 +70,13 @@ def remember(constraints: Constraints, past: Past, time: Array, tokens: Array, w
 def restrict(constraints: Constraints, past: Past, time: Array, log_probs: Array) -> Array:
     """-inf for every token that may not come next. [B K V] float32
 
-    At its longest length a sentence can only end. log_probs: [B K V] float32.
+    At its longest length a sentence can only end. time: [B] int32. log_probs: [B K V] float32.
     """
     ids = jnp.arange(log_probs.shape[-1])
-    may_go_on = (time < constraints.max_lengths)[:, None, None] & (ids != PAD) & (ids != BOS)
-    allowed = jnp.where(may_go_on | (ids == EOS), log_probs, -jnp.inf)
+    may_come = jnp.where(ids == EOS, True, (time < constraints.max_lengths)[:, None] & (ids != PAD) & (ids != BOS))
     if constraints.min_lengths is not None:
-        too_short = (time < constraints.min_lengths)[:, None, None]
-        allowed = jnp.where(too_short & (ids == EOS), -jnp.inf, allowed)
+        may_come &= (time >= constraints.min_lengths)[:, None] | (ids != EOS)  # [B V]
+    allowed = log_probs + jnp.where(may_come, 0.0, -jnp.inf)[:, None]  # a sum, unlike a choice, is vector code on a CPU
     if constraints.no_repeat and past.tokens is not None:
         allowed = ban(allowed, repeating(past.tokens, time, constraints.no_repeat))
     if constraints.forbidden is not None and past.forbidden is not None:
@@ -96,19 +95,21 @@ def ban(log_probs: Array, tokens: Array) -> Array:
 def repeating(tokens: Array, time: Array, size: int) -> Array:
     """Tokens that would be the end of an n-gram of this size for the second time; PAD elsewhere. [B K X]
 
-    tokens: [B K T] int32, of each hypothesis; `time` of them are there.
+    tokens: [B K T] int32, of each hypothesis; time [B] of them are there.
     """
     places = max(tokens.shape[2] - size + 1, 0)  # where an n-gram can begin
-    last = lax.dynamic_slice_in_dim(tokens, time - (size - 1), size - 1, axis=2)
+    recent = (time - (size - 1))[:, None, None] + jnp.arange(size - 1)
+    last = jnp.take_along_axis(tokens, jnp.clip(recent, 0, tokens.shape[2] - 1), axis=2)
     begun = [tokens[:, :, n : n + places] == last[:, :, n, None] for n in range(size - 1)]
-    complete = jnp.arange(places) + size - 1 < time
-    again = jnp.all(jnp.stack([jnp.broadcast_to(complete, begun[0].shape), *begun]), axis=0) if begun else complete
+    complete = (jnp.arange(places) + size - 1 < time[:, None])[:, None]  # [B 1 places]
+    again = jnp.all(jnp.stack(jnp.broadcast_arrays(complete, *begun)), axis=0)
     return jnp.where(again, tokens[:, :, size - 1 :][:, :, :places], PAD)
 
 
 def force(prefix: Array, time: Array, log_probs: Array, allowed: Array) -> Array:
     """Within the beginning nothing but its next token, whatever else is asked; after it, what is allowed. [B K V]"""
-    token = lax.dynamic_index_in_dim(prefix, jnp.minimum(time, prefix.shape[1] - 1), axis=1)[:, :, None]  # [B 1 1]
-    inside = (time < prefix.shape[1]) & (token != PAD)
+    here = jnp.minimum(time, prefix.shape[1] - 1)[:, None]
+    token = jnp.take_along_axis(prefix, here, axis=1)[:, :, None]  # [B 1 1]
+    inside = (time < prefix.shape[1])[:, None, None] & (token != PAD)
     forced = jnp.where(jnp.arange(log_probs.shape[-1]) == token, log_probs, -jnp.inf)
     return jnp.where(inside, forced, allowed)

@@ -9,19 +9,21 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from nmt_cli.nn.constraints import Constraints
+from nmt_cli.nn.hypotheses import Beam, Hypotheses, Sentences, Step
 from nmt_cli.nn.penalties import Ranking
-from nmt_cli.nn.search import Beam, Hypotheses, Step, pick, search, top
+from nmt_cli.nn.search import search
+from nmt_cli.nn.top import pick, top
 
 
 def diverse_search(
     step: Step,
+    sentences: Sentences,
     state: Any,
-    constraints: Constraints,
     ranking: Ranking,
     strength: Array | float,
     *,
     steps: int,
+    rows: int | None = None,
     beam: int,
     groups: int,
     n_best: int,
@@ -31,14 +33,15 @@ def diverse_search(
 
     strength: what a token loses in log-probability for each hypothesis of an earlier group that takes it at the same
     time (the paper's lambda with Hamming diversity); it decides what is taken and is no part of any score.
-    steps, beam, n_best: T, K, N, as in `search`. groups: G, static.
+    steps, rows, beam, n_best: T, B, K, N, as in `search`. groups: G, static.
     """
     found = search(
         step,
+        sentences,
         state,
-        constraints,
         ranking,
         steps=steps,
+        rows=rows,
         beam=beam,
         groups=groups,
         n_best=min(n_best, beam // groups),
@@ -48,7 +51,7 @@ def diverse_search(
     return best_distinct(found, n_best)
 
 
-def spread(groups: int, strength: Array | float, beam: Beam, allowed: Array) -> tuple[Array, Array]:
+def spread(groups: int, strength: Array | float, given: Sentences, beam: Beam, allowed: Array) -> tuple[Array, Array]:
     """The best continuations of each group in turn, away from what those before have taken (a choice for `search`)."""
     rows, width, vocabulary_size = allowed.shape
     size = width // groups

@@ -16,24 +16,23 @@ class Ranking(NamedTuple):
 
     alpha, offset: of `length_penalty`. Offset 0 and alpha 1 is the average over the tokens.
     beta: of `coverage_penalty`; None for none, which then costs nothing.
-    mask: [B S] bool, the source tokens that are to be covered; None with beta.
     """
 
     alpha: Array | float = 0.0
     offset: Array | float = GNMT_OFFSET
     beta: Array | float | None = None
-    mask: Array | None = None
 
-    def scores(self, log_probs: Array, lengths: Array, coverage: Array | None) -> Array:
+    def scores(self, log_probs: Array, lengths: Array, coverage: Array | None, mask: Array | None) -> Array:
         """What finished hypotheses are ranked by. [B K] float32
 
         log_probs: [B K] float32. lengths: int32, EOS included, any shape that fits [B K].
-        coverage: [B K S] float32, sum of attention weights; None without a coverage penalty.
+        coverage: [B K S] float32, sum of attention weights; mask: [B S] bool, the source tokens that are to be
+        covered. Both are None without a coverage penalty.
         """
         scores = log_probs / length_penalty(lengths, self.alpha, self.offset)
-        if self.beta is None or self.mask is None or coverage is None:
+        if self.beta is None or mask is None or coverage is None:
             return scores
-        return scores + self.beta * coverage_penalty(coverage, self.mask)
+        return scores + self.beta * coverage_penalty(coverage, mask)
 
     def reachable(self, log_probs: Array, longest: Array) -> Array:
         """The highest score that anything that begins so can have. [B K] float32

@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nmt_cli.nn.constraints import Constraints
+from nmt_cli.nn.hypotheses import Beam, Hypotheses, Sentences, Step
 from nmt_cli.nn.penalties import Ranking
-from nmt_cli.nn.search import Beam, Hypotheses, Step, search, top
+from nmt_cli.nn.search import search
+from nmt_cli.nn.top import top
 
 HALVINGS = 40  # of the interval in which the threshold of a nucleus is looked for
 
@@ -29,40 +30,42 @@ class Shape(NamedTuple):
 
 def sample(
     step: Step,
+    sentences: Sentences,
     state: Any,
-    constraints: Constraints,
     ranking: Ranking,
-    rngs: Array,
     shape: Shape,
     *,
     steps: int,
+    rows: int | None = None,
     count: int,
     top_k: int = 0,
     with_weights: bool = False,
 ) -> Hypotheses:
     """Draw N translations of each sentence, in the order of drawing. Their numbers are the model's own.
 
-    rngs: [B] keys, one for each sentence. steps: as in `search`. count: N, static.
+    sentences: with a key for each. steps, rows: as in `search`. count: N, static.
     top_k: static: draw among so many likeliest tokens; 0 for all.
     """
     return search(
         step,
+        sentences,
         state,
-        constraints,
         ranking,
         steps=steps,
+        rows=rows,
         beam=count,
         groups=count,
-        choose=partial(draw, rngs, shape, top_k),
+        choose=partial(draw, shape, top_k),
         with_weights=with_weights,
     )
 
 
-def draw(rngs: Array, shape: Shape, top_k: int, beam: Beam, allowed: Array) -> tuple[Array, Array]:
+def draw(shape: Shape, top_k: int, given: Sentences, beam: Beam, allowed: Array) -> tuple[Array, Array]:
     """One continuation of each hypothesis, at random (a choice for `search`). allowed: [B K V]"""
     rows, width, vocabulary_size = allowed.shape
     logits = reshape(allowed, shape, top_k)
-    noise = jax.vmap(lambda rng: gumbel(rng, beam.time, width, vocabulary_size))(rngs)  # [B K V]
+    assert given.rngs is not None
+    noise = jax.vmap(lambda rng, time: gumbel(rng, time, width, vocabulary_size))(given.rngs, beam.time)  # [B K V]
     _, tokens = top((logits + noise).reshape(rows * width, -1), 1)
     tokens = tokens.reshape(rows, width)
     drawn = jnp.take_along_axis(allowed, tokens[:, :, None], axis=2)[:, :, 0]

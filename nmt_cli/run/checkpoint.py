@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from nmt_cli.data.manifest import MANIFEST, sync, verify_manifest, write_manifest
+from nmt_cli.data.staging import writing
 from nmt_cli.errors import Exit, UserError
-from nmt_cli.run.directory import Run, writing
+from nmt_cli.run.directory import Run
 
 FINAL_NAME = re.compile(r"\d{8,}")
 FILES = {"arrays.json", "progress.json"}  # beside those of Orbax

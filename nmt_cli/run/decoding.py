@@ -8,22 +8,25 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from nmt_cli import config
 from nmt_cli.batch import EOS, PAD
 from nmt_cli.errors import Exit, UserError
+from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.penalties import GNMT_OFFSET, Ranking
 from nmt_cli.nn.sampling import Shape
-from nmt_cli.nn.search import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.device import Note, compile_aloud, out_of_memory
+from nmt_cli.run.device import Note, compile_aloud, fast_precision, out_of_memory
 from nmt_cli.run.programs import Chance, Demand, Plan, force_ids, translate_ids
 from nmt_cli.run.reading import Sentence
 
-FEW = 8  # lines for which there is a shape between one line and a full batch
+FEW = (4, 32)  # sentences for which there are shapes below that of all rows
+WAITING = 4  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
 SHORTEST_SHAPE = 8  # pieces
-MOST_HYPOTHESES = 1024  # at a time, of all lines together: what bounds the memory that search takes
+MOST_HYPOTHESES = 320  # at a time, of all lines together: more no longer fit the caches of a processor (measured)
+MOST_TOKENS = 1 << 15  # of the source, padding included, that are encoded at a time
 
 
 class Request(NamedTuple):
@@ -55,6 +58,13 @@ class Request(NamedTuple):
     def rows(self) -> int:
         """Lines translated at a time."""
         return max(1, min(self.search.batch_size, MOST_HYPOTHESES // self.width))
+
+    def most(self, longest: int) -> int:
+        """Most sentences that are given to the search at a time, when the longest source has so many ids."""
+        if self.with_weights:  # they are recorded for all who wait, too
+            return self.rows
+        tokens = padded_length(longest, self.search.max_length + 1)
+        return min(WAITING * self.rows, max(self.rows, MOST_TOKENS // tokens))
 
 
 class Decoding:
@@ -97,11 +107,11 @@ class Decoding:
         Raises UserError as `run` does.
         """
         asked = request.search
-        rows = row_count(len(group), asked.batch_size)
+        rows = row_count(len(group), asked.batch_size, asked.batch_size)
         source = padded([sentence.ids for sentence in group], rows, asked.max_length + 1)
         target = padded([[*ids, EOS] for ids in targets], rows)
         lengths = in_rows([len(ids) + 1 for ids in targets], rows)
-        plan = Plan(self.members, asked.ensemble, target.shape[1], 1, 1, request.with_weights)
+        plan = Plan(self.models(asked), asked.ensemble, target.shape[1], rows, 1, 1, request.with_weights)
         return finite(self.call(self.force, plan, parameters, source, target, lengths, ranking(asked)), len(group))
 
     def plan(self, group: Sequence[Sentence], request: Request) -> Plan:
@@ -110,9 +120,10 @@ class Decoding:
         extra = max(most_pieces(sentence, asked) - longest_translation(len(sentence.ids), asked) for sentence in group)
         longest = longest_translation(source_length(group, asked), asked)
         return Plan(
-            members=self.members,
+            members=self.models(asked),
             average=asked.ensemble,
             steps=longest + (padded_length(extra) if extra else 0) + 1,
+            rows=request.rows,
             width=request.width,
             n_best=request.n_best,
             with_weights=request.with_weights,
@@ -120,6 +131,11 @@ class Decoding:
             top_k=asked.top_k,
             no_repeat=asked.no_repeat,
         )
+
+    def models(self, asked: config.Search) -> tuple[Seq2Seq, ...]:
+        """The members, multiplying what is asked for."""
+        precision = fast_precision(jax.default_backend()) if asked.precision == "auto" else asked.precision
+        return tuple(member.clone(dtype=jnp.dtype(precision)) for member in self.members)
 
     def call(self, function: Any, plan: Plan, parameters: Sequence[Any], *arguments: Any) -> Any:
         """The result of a compiled function, compiled first where these shapes are new."""
@@ -141,7 +157,7 @@ class Decoding:
 def demand(group: Sequence[Sentence], request: Request) -> Demand:
     """What is asked of a batch, as arrays."""
     asked = request.search
-    rows = row_count(len(group), request.rows)
+    rows = row_count(len(group), request.rows, request.most(max(len(sentence.ids) for sentence in group)))
     most = in_rows([most_pieces(sentence, asked) for sentence in group], rows)
     return Demand(
         source=padded([sentence.ids for sentence in group], rows, asked.max_length + 1),
@@ -221,9 +237,9 @@ def longest_translation(length: int, search: config.Search) -> int:
     return max(min(longest, search.max_output or longest), search.min_output)
 
 
-def row_count(lines: int, batch_size: int) -> int:
-    """Rows of the smallest shape that holds this many lines: one, a few, or all."""
-    return min(rows for rows in (1, FEW, batch_size) if rows >= lines and rows <= batch_size)
+def row_count(lines: int, rows: int, most: int) -> int:
+    """Sentences in the smallest shape that holds this many lines: a few, all rows, or as many as may wait for them."""
+    return min(shape for shape in (*FEW, rows, most) if shape >= lines and (shape <= rows or shape == most))
 
 
 def padded_length(length: int, most: int | None = None) -> int:

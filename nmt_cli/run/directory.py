@@ -3,6 +3,7 @@
 config.json        resolved configuration
 provenance.json    one entry a sitting: versions, data, command, device, start
 metrics.jsonl      one JSON object a logged step or validation
+embeddings.json    what files of word vectors it began with, and how much of the text they cover; absent without
 lock               held by the process that trains here
 checkpoints/       see `nmt_cli.run.checkpoint`
 best/  last/       publishable models, see `nmt_cli.run.model`
@@ -25,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from nmt_cli import __version__
-from nmt_cli.config import Config, from_json, to_json
-from nmt_cli.data.manifest import write_durably
+from nmt_cli.config import SEAL, Config, from_json, to_json
+from nmt_cli.data.manifest import digest, write_durably
+from nmt_cli.data.staging import writing
 from nmt_cli.errors import Exit, UserError
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "sentencepiece", "sacrebleu", "safetensors")
@@ -45,6 +47,10 @@ class Run:
     @property
     def provenance_file(self) -> Path:
         return self.path / "provenance.json"
+
+    @property
+    def embeddings_file(self) -> Path:
+        return self.path / "embeddings.json"
 
     @property
     def metrics_file(self) -> Path:
@@ -104,8 +110,9 @@ class Run:
         return None
 
     def write_config(self, config: Config) -> None:
-        """Write the resolved configuration. Raises UserError (RESOURCE)."""
-        replace_text(self.config_file, to_json(config))
+        """Write the resolved configuration with its checksum. Raises UserError (RESOURCE)."""
+        sections = json.loads(to_json(config))
+        replace_text(self.config_file, json.dumps({**sections, SEAL: digest(sections)}, indent=2) + "\n")
 
     def read_config(self) -> Config | None:
         """The configuration of the run, or None for a new one. Raises UserError (INTEGRITY) when it is damaged."""
@@ -116,9 +123,30 @@ class Run:
         except UnicodeDecodeError as error:
             raise UserError(f"{self.config_file}: damaged: {error}", code=Exit.INTEGRITY) from error
         try:
-            return from_json(text, where=f"{self.config_file}: ")
+            config = from_json(text, where=f"{self.config_file}: ")
         except UserError as error:
             raise UserError(error.what, error.hint, Exit.INTEGRITY) from error
+        sections = json.loads(text)
+        if sections.pop(SEAL, None) not in (None, digest(sections)):  # None: of a version that wrote no checksum
+            what = f"{self.config_file} has changed since it was written"
+            raise UserError(what, "put the old one back; what may change is set with --set", Exit.INTEGRITY)
+        return config
+
+    def config_is_sealed(self) -> bool:
+        """Whether a readable configuration carries its checksum."""
+        return SEAL in json.loads(self.config_file.read_text(encoding="utf-8"))
+
+    def write_embeddings(self, reports: Mapping[str, Any]) -> None:
+        """Write what word vectors the run begins with, by side. Raises UserError (RESOURCE)."""
+        replace_text(self.embeddings_file, json.dumps(reports, indent=2, ensure_ascii=False) + "\n")
+
+    def read_embeddings(self) -> dict[str, dict[str, Any]]:
+        """What `write_embeddings` wrote; empty when there is nothing readable."""
+        try:
+            reports = json.loads(self.embeddings_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {k: v for k, v in reports.items() if isinstance(v, dict)} if isinstance(reports, dict) else {}
 
     def record_sitting(self, command: str, device: str, data_hash: str) -> None:
         """Add what this process is, reads and runs on to `provenance.json`. Raises UserError (RESOURCE)."""
@@ -166,19 +194,6 @@ def parse_record(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) else None
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn the system's refusals to write into UserError (RESOURCE) that names `path`."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{error.filename or path}: cannot write: {error.strerror or error}",
-            "check that the directory exists and may be written, and that the disk has room",
-            Exit.RESOURCE,
-        ) from error
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nmt_cli.data.lines import is_blank
 from nmt_cli.data.tokenizer import Tokenizer
-from nmt_cli.nn.search import Hypotheses
+from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.run.decoding import Request, longest_translation
 from nmt_cli.run.joining import blank
 from nmt_cli.run.reading import Line, Sentence, read

@@ -25,11 +25,11 @@ import numpy as np
 
 from nmt_cli.config import Config, from_json, to_json
 from nmt_cli.data.manifest import sync, verify_manifest, write_manifest
+from nmt_cli.data.staging import writing
 from nmt_cli.data.tokenizer import Tokenizer, load_tokenizers
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.run import shapes
 from nmt_cli.run.card import render_card
-from nmt_cli.run.directory import writing
 
 WEIGHTS, CONFIG, CARD, README = "model.safetensors", "config.json", "card.json", "README.md"
 FORMAT = 1  # of the folder; a later one is refused with the advice to upgrade

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -86,7 +86,11 @@ def wished(tokenizer: Tokenizer, line: Line, sentences: list[Sentence]) -> list[
     return [first._replace(prefix=prefix, required=required), *others]
 
 
-def grouped(sentences: Sequence[Sentence], batch_size: int) -> list[list[Sentence]]:
-    """Batches of sentences of like length, the longest first."""
-    ordered = sorted(sentences, key=lambda sentence: -len(sentence.ids))
-    return [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
+def grouped(sentences: Sequence[Sentence], most: Callable[[int], int]) -> list[list[Sentence]]:
+    """Batches of sentences of like length, the longest first. most: how many, when the longest has so many ids."""
+    waiting, groups = sorted(sentences, key=lambda sentence: -len(sentence.ids)), []
+    while waiting:
+        count = most(len(waiting[0].ids))
+        groups.append(waiting[:count])
+        waiting = waiting[count:]
+    return groups

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nmt_cli.config import SEAL
 from nmt_cli.data.manifest import MANIFEST, verify_manifest
 from nmt_cli.errors import UserError
 from nmt_cli.run import checkpoint
@@ -90,13 +91,15 @@ def describe_run(path: Path, problems: list[str]) -> Facts:
         if folder.exists():
             model = describe_model(folder, problems)
             facts[name] = {**model["model"], "scores": model.get("scores", [])}
+    if embeddings := run.read_embeddings():
+        facts["embeddings"] = embeddings
     if metrics:
         facts["log"] = {key: value for record in metrics for key, value in record.items()}  # the latest of each
     return {
         **facts,
         "checkpoints": describe_checkpoints(run, problems),
         "size": {"bytes": folder_size(path)},
-        "configuration": read_facts(run.config_file, problems),
+        "configuration": {key: facts for key, facts in read_facts(run.config_file, problems).items() if key != SEAL},
         "provenance": sittings[-1] if sittings else {},
     }
 

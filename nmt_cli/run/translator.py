@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 from nmt_cli import config
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.errors import UserError
+from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run.decoding import Decoding, Request
 from nmt_cli.run.device import Note, select_device, use_compile_cache
@@ -24,7 +26,7 @@ from nmt_cli.run.forcing import Forcing
 from nmt_cli.run.joining import Part, join
 from nmt_cli.run.lookahead import take_what_is_there
 from nmt_cli.run.model import Model, flatten, load_model
-from nmt_cli.run.reading import Line, grouped, read
+from nmt_cli.run.reading import Line, Sentence, grouped, read
 from nmt_cli.run.shapes import Shape, check
 from nmt_cli.run.translation import Translation
 from nmt_cli.run.writing import Writer
@@ -154,8 +156,7 @@ class Translator:
         writer = Writer(source, target, request, unknown)
         needed = request._replace(with_weights=request.with_weights or unknown is not None)
         parts: list[list[Part]] = [[] for _ in lines]
-        for group in grouped(sentences, request.rows):
-            found = self.decoding.run(self.all_parameters(), group, needed)
+        for group, found in self.search(grouped(sentences, needed.most), needed):
             for row, sentence in enumerate(group):
                 line = asked[sentence.line].text
                 parts[sentence.line].append((sentence, writer.write(line, sentence, row, found)))
@@ -163,6 +164,17 @@ class Translator:
             join(target, line, in_order(own), request.n_best, request.with_weights)
             for line, own in zip(asked, parts, strict=True)
         ]
+
+    def search(
+        self, groups: Sequence[Sequence[Sentence]], request: Request
+    ) -> Iterator[tuple[Sequence[Sentence], Hypotheses]]:
+        """What is found for each group; the next one is searched for while the caller makes text of this one."""
+        run = partial(self.decoding.run, self.all_parameters(), request=request)
+        with ThreadPoolExecutor(1) as device:
+            try:
+                yield from zip(groups, device.map(run, groups), strict=True)
+            finally:
+                device.shutdown(cancel_futures=True)
 
     def all_parameters(self) -> list[Any]:
         """Of each model that translates."""

@@ -12,7 +12,7 @@ from nmt_cli.batch import UNK
 from nmt_cli.data.lines import clean_output
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.data.words import Span, align, words, words_of
-from nmt_cli.nn.search import Hypotheses
+from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.run.consensus import consensus
 from nmt_cli.run.decoding import Request, most_pieces
 from nmt_cli.run.reading import Sentence

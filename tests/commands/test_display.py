@@ -50,6 +50,7 @@ def test_the_live_line_is_drawn_again_after_an_instant(terminal, monkeypatch):
     assert "4/10" in terminal.getvalue()
 
 
+@pytest.mark.fault(66)
 def test_text_of_users_cannot_steer_the_terminal(capfd):
     with Display(quiet=False) as shown:
         shown.note("translation \x1b[2Jgone\a [bold]\nnext line")

@@ -165,6 +165,7 @@ def test_a_wrong_path_is_refused_with_a_hint(run: Run, tmp_path: Path) -> None:
         assert hint in refusal.value.hint
 
 
+@pytest.mark.fault(62, 66)
 def test_a_strangers_file_cannot_steer_the_terminal(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (data / "report.json").write_text(json.dumps({"note\x1b[2J": "[bold]\x1b]0;owned\x07", "u": "\x9b1m"}))
     write_manifest(data)

@@ -101,6 +101,7 @@ def test_a_validation_set_is_kept_whole_whatever_its_lengths(make, write):
     assert data.valid.source_lengths[0] > data.config.data.max_length
 
 
+@pytest.mark.fault(29)
 def test_overlap_of_training_and_validation_is_counted_and_warned_of(make, write):
     _, report = make(valid_source=write("v.fr", lines(0, PAIRS[:3])), valid_target=write("v.en", lines(1, PAIRS[:3])))
     assert report["train"]["noticed"]["the source is in the validation set too"]["count"] == 3
@@ -108,6 +109,7 @@ def test_overlap_of_training_and_validation_is_counted_and_warned_of(make, write
 
 
 @pytest.mark.parametrize("drop", [False, True])
+@pytest.mark.fault(29)
 def test_duplicates_are_counted_and_dropped_on_demand(make, write, drop):
     pairs = [*PAIRS, *PAIRS[:10], *PAIRS[:10]]
     overrides = [f"data.drop_duplicates={str(drop).lower()}"]
@@ -137,6 +139,7 @@ def test_every_tokenizer_prepares_a_small_corpus_with_the_defaults(make, kind, v
     assert report["train"]["source"]["unknown"] == 0
 
 
+@pytest.mark.fault(27)
 def test_a_vocabulary_size_that_was_set_and_is_too_large_is_refused_with_the_largest(make):
     refused(make, Exit.USAGE, r"(?s)vocabulary_size = 5000 .*use at most \d+", overrides=["data.vocabulary_size=5000"])
 
@@ -161,6 +164,7 @@ def test_an_earlier_data_directory_is_replaced(make, write):
     assert list(data.directory.parent.glob(".*")) == []
 
 
+@pytest.mark.fault(16)
 def test_a_failure_leaves_the_earlier_data_directory_as_it_was(make, write, tmp_path):
     data, _ = make()
     before = hashes(data.directory)
@@ -195,6 +199,7 @@ def test_a_directory_lost_between_two_renames_is_put_back(make, write, tmp_path)
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\v", "\f", "\x1c"])
+@pytest.mark.fault(1)
 def test_separators_inside_a_line_do_not_shift_the_pairs(make, write, separator):
     source = lines(0).replace("le chat", f"le{separator}chat")
     data, report = make(write("s.fr", source), overrides=["data.tokenizer=word"])
@@ -202,6 +207,7 @@ def test_separators_inside_a_line_do_not_shift_the_pairs(make, write, separator)
     assert data.tokenizers()[0].decode(data.train.source(0)) in lines(0)
 
 
+@pytest.mark.fault(2, 3, 5, 11)
 def test_bom_crlf_nul_and_carriage_returns_are_counted(make, write):
     text = "\ufeff" + lines(0).replace("\n", "\r\n").replace("le chat", "le\rchat").replace("un chien", "un\0chien")
     clean, _ = make()
@@ -213,6 +219,7 @@ def test_bom_crlf_nul_and_carriage_returns_are_counted(make, write):
 
 
 @pytest.mark.parametrize("bad", [b"\xff\n", b"\xed\xa0\x80\n", b"caf\xc3"])
+@pytest.mark.fault(7, 9, 10)
 def test_bytes_that_are_not_utf8_are_refused_skipped_or_replaced(make, write, bad):
     options = {"source": write("bad.fr", lines(0).encode() + bad), "target": write("more.en", lines(1) + "bad\n")}
     refused(make, Exit.DATA, r"bad\.fr:101: not UTF-8 at byte", **options)
@@ -222,16 +229,19 @@ def test_bytes_that_are_not_utf8_are_refused_skipped_or_replaced(make, write, ba
     assert report["train"]["pairs"] + report["valid"]["pairs"] == 101
 
 
+@pytest.mark.fault(6)
 def test_utf16_is_refused_by_name(make, write):
     refused(make, Exit.DATA, "looks like UTF-16", source=write("u.fr", lines(0).encode("utf-16")))
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", " \n\u200b\n"])
+@pytest.mark.fault(20)
 def test_an_empty_or_blank_corpus_is_refused(make, write, content):
     refused(make, Exit.DATA, "no usable sentence pairs", source=write("e.fr", content), target=write("e.en", content))
 
 
 @pytest.mark.parametrize("pairs", [PAIRS[:1], [("a", "b")], [("a", "a")] * 50, [PAIRS[0]] * 200])
+@pytest.mark.fault(28)
 def test_the_smallest_corpora_prepare(make, write, pairs):
     data, report = make(write("m.fr", lines(0, pairs)), write("m.en", lines(1, pairs)))
     assert len(data.train) == len(pairs)
@@ -240,12 +250,14 @@ def test_the_smallest_corpora_prepare(make, write, pairs):
     assert config.from_json((data.directory / "config.json").read_text()) == data.config
 
 
+@pytest.mark.fault(23)
 def test_long_lines_that_the_vocabulary_could_not_learn_from_are_reported(make, write):
     pairs = [*PAIRS, ("mot " * 1500, "word " * 10)]
     _, report = make(write("long.fr", lines(0, pairs)), write("long.en", lines(1, pairs)))
     assert "1 lines of more than 4,192 bytes" in report["warnings"][0]
 
 
+@pytest.mark.fault(25)
 def test_text_that_looks_like_a_special_piece_is_text(make, write):
     pairs = [*PAIRS, *[("<s> </s>", "<pad> <unk>")] * 5]
     data, report = make(write("x.fr", lines(0, pairs)), write("x.en", lines(1, pairs)))
@@ -254,6 +266,7 @@ def test_text_that_looks_like_a_special_piece_is_text(make, write):
     assert data.tokenizers()[1].decode(data.train.target(last)) == "<pad> <unk>"
 
 
+@pytest.mark.fault(17)
 def test_shifted_lines_are_warned_of(make, write):
     varied = [("a" * (1 + (i * 7919) % 61), "b" * (1 + (i * 7919) % 61)) for i in range(400)]
     target = [pair[1] for pair in varied]
@@ -262,6 +275,7 @@ def test_shifted_lines_are_warned_of(make, write):
     assert any("shifted against each other" in warning for warning in report["warnings"])
 
 
+@pytest.mark.fault(32)
 def test_gzip_pipes_and_stdin_give_what_files_give(make, write, tmp_path, monkeypatch):
     plain, _ = make(name="plain")
     pipe = tmp_path / "pipe"
@@ -300,6 +314,7 @@ def test_a_table_with_a_table_for_validation(make, write):
     assert report["train"]["pairs"] == 100
 
 
+@pytest.mark.fault(15, 66)
 def test_what_is_shown_names_reasons_places_and_the_next_command_without_terminal_escapes(make, write):
     source, target = write("t.fr", lines(0) + "\x1b[31m[red]rouge[/red]\n"), write("t.en", lines(1) + " \n")
     make(source, target, quiet=False)
@@ -314,6 +329,7 @@ def test_quiet_shows_nothing(make):
     assert make.shown == ""
 
 
+@pytest.mark.fault(64)
 def test_a_file_name_that_is_not_utf8_works(make, tmp_path):
     name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9\n.fr")
     with open(name, "w", encoding="utf-8") as file:  # noqa: PTH123 (the name is the point)
@@ -322,6 +338,7 @@ def test_a_file_name_that_is_not_utf8_works(make, tmp_path):
     assert report["train"]["dropped"]["blank source"]["examples"][0]["where"].endswith("caf\ufffd .fr:1")
 
 
+@pytest.mark.fault(64)
 def test_paths_with_spaces_newlines_and_accents_work_in_the_c_locale(write, tmp_path):
     folder = tmp_path / "mes donné\nes à moi"
     folder.mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -17,11 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 from nmt_cli import cli
 from nmt_cli.commands import train
+from nmt_cli.data.store import open_data
 from nmt_cli.errors import Exit
 from nmt_cli.run import arrays, checkpoint
 from nmt_cli.run.device import configure
@@ -41,7 +44,8 @@ TRAIN = {
     "log_every": 4,
     "eval_lines": 8,
 }
-EXACT = {"accumulate": 2, "ema_decay": 0.9}  # what else must come back at a resume
+# What else must come back at a resume.
+EXACT = {"accumulate": 2, "ema_decay": 0.9, "scheduled_sampling": "linear", "sampling_steps": 20}
 
 Result = tuple[int, str, str]
 
@@ -192,7 +196,8 @@ def test_a_run_ends_with_models_a_log_and_a_word_on_what_to_do_next(uninterrupte
     assert digest(run) == digest(uninterrupted)
 
 
-@pytest.mark.parametrize("options", [{}, EXACT], ids=["plain", "accumulated and averaged"])
+@pytest.mark.parametrize("options", [{}, EXACT], ids=["plain", "accumulated, averaged, sampled"])
+@pytest.mark.fault(36, 51, 56)
 def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(options, uninterrupted, data, home, run, nmt):
     arguments = ["train", data, run, *OPTIONS, *sets("train", options)]
     expected = uninterrupted
@@ -209,6 +214,7 @@ def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(options, uninterr
     assert_nothing_is_logged_twice(run)
 
 
+@pytest.mark.fault(39)
 def test_sigterm_saves_the_step_it_came_in(uninterrupted, data, run, nmt):
     with started("train", data, run, *OPTIONS, "--quiet") as process:
         wait_for_step(run, 4, process)
@@ -235,6 +241,7 @@ def test_sigterm_saves_the_step_it_came_in(uninterrupted, data, run, nmt):
     ],
     ids=["update", "validation", "saving", "publishing"],
 )
+@pytest.mark.fault(39, 40, 56)
 def test_a_signal_is_obeyed_wherever_it_comes(place, name, number, code, saved, uninterrupted, data, run, nmt):
     whole, raised = getattr(place, name), []
 
@@ -254,6 +261,7 @@ def test_a_signal_is_obeyed_wherever_it_comes(place, name, number, code, saved, 
     assert_nothing_is_logged_twice(run)
 
 
+@pytest.mark.fault(40)
 def test_a_signal_before_the_first_update_leaves_a_run_that_starts_again(data, run, nmt, monkeypatch):
     whole = train.compile_all
     monkeypatch.setattr(train, "compile_all", lambda *given: (signal.raise_signal(signal.SIGINT), whole(*given)))
@@ -263,6 +271,7 @@ def test_a_signal_before_the_first_update_leaves_a_run_that_starts_again(data, r
     assert checkpoint.saved(Run(run)) == []
 
 
+@pytest.mark.fault(39)
 def test_a_second_signal_aborts_without_saving(data, run, nmt, monkeypatch):
     whole = train.next_batches
 
@@ -278,6 +287,7 @@ def test_a_second_signal_aborts_without_saving(data, run, nmt, monkeypatch):
     assert checkpoint.saved(Run(run)) == []
 
 
+@pytest.mark.fault(50)
 def test_a_finished_run_is_left_as_it_is(ended, data, nmt):
     before, log = digest(ended), (ended / "metrics.jsonl").read_bytes()
     code, _, err = nmt("train", data, ended, *OPTIONS)
@@ -288,6 +298,7 @@ def test_a_finished_run_is_left_as_it_is(ended, data, nmt):
     assert (ended / "metrics.jsonl").read_bytes() == log
 
 
+@pytest.mark.fault(48)
 def test_a_finished_run_goes_on_when_told_to(ended, data, nmt):
     code, _, err = nmt("train", data, ended, "--max-steps", 34)
     assert code == 0
@@ -297,6 +308,7 @@ def test_a_finished_run_goes_on_when_told_to(ended, data, nmt):
     assert Run(ended).read_config().train.max_steps == 34
 
 
+@pytest.mark.fault(48)
 def test_other_data_is_refused(ended, home, nmt):
     before = {path.name: path.read_bytes() for path in ended.glob("*.json*")}
     code, _, err = nmt("train", prepare(home, "other", seed=1), ended)
@@ -305,12 +317,14 @@ def test_other_data_is_refused(ended, home, nmt):
     assert {path.name: path.read_bytes() for path in ended.glob("*.json*")} == before
 
 
+@pytest.mark.fault(48)
 def test_another_model_is_refused_by_name(ended, data, nmt):
     code, _, err = nmt("train", data, ended, *OPTIONS, "--set", "model.decoder_units=16")
     assert code == Exit.USAGE
     assert "model.decoder_units: 8 -> 16" in err
 
 
+@pytest.mark.fault(52)
 def test_a_second_training_in_the_run_is_refused(ended, data, nmt):
     with Run(ended).locked():
         code, _, err = nmt("train", data, ended, *OPTIONS)
@@ -379,10 +393,11 @@ def test_quiet_is_silent(data, run, nmt):
     assert nmt("train", data, run, *OPTIONS, "--quiet", "--max-steps", 4) == (0, "", "")
 
 
+@pytest.mark.fault(54)
 def test_a_training_that_no_longer_makes_numbers_ends_and_harms_nothing(ended, data, nmt):
     before = digest(ended)
-    text = (ended / "config.json").read_text()
-    (ended / "config.json").write_text(text.replace('"learning_rate": 0.02', '"learning_rate": 1e30'))
+    config = Run(ended).read_config()
+    Run(ended).write_config(dataclasses.replace(config, train=dataclasses.replace(config.train, learning_rate=1e30)))
     code, _, err = nmt("train", data, ended, "--max-steps", 90, "--set", "train.keep=1")
     assert code == Exit.DIVERGED
     assert "not been a number for" in err
@@ -394,6 +409,7 @@ def test_a_training_that_no_longer_makes_numbers_ends_and_harms_nothing(ended, d
     assert any(record["skipped"] >= train.HOPELESS for record in updates_logged(ended))
 
 
+@pytest.mark.fault(53)
 def test_one_update_that_is_no_number_is_left_out_and_named(data, run, nmt, monkeypatch):
     whole, calls = train.next_batches, []
 
@@ -440,3 +456,103 @@ def test_training_stops_after_so_many_minutes(data, run, nmt):
     assert code == 0
     assert "(train.max_minutes = 0.0001" in err
     assert load_model(run / "last").card["step"] < 30
+
+
+@pytest.mark.slow
+@pytest.mark.fault(36, 37)
+def test_a_hundred_random_kills_change_nothing(home, data, tmp_path, figure):
+    """Processes killed with SIGKILL from their first record on, in updates, saves and validations, and resumed."""
+    options = [*OPTIONS, *sets("train", {"max_steps": 120, "save_every": 5, "eval_every": 20})]
+    assert call("train", data, home / "long", *options, "--quiet") == 0
+    expected, chance, same, steps = digest(home / "long"), random.Random(0), 0, Counter()
+    while steps.total() < 100:
+        run = tmp_path / "run"
+        shutil.rmtree(run, ignore_errors=True)
+        with started("train", data, run, *options, "--quiet") as process:
+            wait_for_step(run, 4, process)
+            time.sleep(chance.uniform(0, 1.5))
+        if process.returncode == 0:
+            continue  # it had come to its end before the kill
+        assert process.returncode == -signal.SIGKILL
+        steps[max((int(folder.name) for folder in checkpoint.saved(Run(run))), default=0)] += 1
+        assert call("train", data, run, *options, "--quiet") == 0
+        same += digest(run) == expected
+    figure("random SIGKILLs during training", f"{same} of 100 resumed runs end with the same SHA-256")
+    assert same == 100
+    assert len(steps) > 5, "the kills were not spread over the training"
+
+
+@pytest.mark.fault(50, 59)
+@pytest.mark.parametrize("stop", [6, 7, 29], ids=["at an epoch's end", "in epoch 2", "before the last step"])
+def test_stopped_anywhere_it_ends_in_the_same_parameters(stop, uninterrupted, data, run, nmt):
+    prepared = open_data(data)
+    assert len(train.make_batches(prepared, Run(uninterrupted).read_config().train)) == 6
+    assert nmt("train", data, run, *OPTIONS, "--max-steps", stop)[0] == 0
+    assert nmt("train", data, run, *OPTIONS)[0] == 0
+    assert digest(run)["last"] == digest(uninterrupted)["last"]
+
+
+@pytest.mark.fault(51)
+def test_patience_plateau_and_best_score_are_taken_up_after_a_resume(data, run, nmt, tmp_path):
+    options = {"learning_rate": 1e-12, "warmup_steps": 0, "schedule": "plateau", "plateau_patience": 1, "patience": 5}
+    often = {"max_steps": 20, "eval_every": 2, "log_every": 2, "save_every": 2}
+    arguments = [*OPTIONS, *sets("train", {**options, **often})]
+    assert nmt("train", data, tmp_path / "whole", *arguments)[0] == 0
+    for step in (4, 8, 20):
+        assert nmt("train", data, run, *arguments, "--max-steps", step)[0] == 0
+    rates = [record["learning_rate"] for record in updates_logged(run)]
+    assert rates == [record["learning_rate"] for record in updates_logged(tmp_path / "whole")]
+    assert standing(run) == {**standing(tmp_path / "whole"), "stalls": 5}
+    assert load_model(run / "best").card["step"] == load_model(tmp_path / "whole" / "best").card["step"]
+
+
+@pytest.mark.fault(49)
+def test_another_number_of_devices_makes_no_difference(uninterrupted, data, run, nmt, monkeypatch):
+    assert nmt("train", data, run, *OPTIONS, "--max-steps", 15)[0] == 0
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    with started("train", data, run, *OPTIONS) as process:
+        assert (process.wait(300), process.stdout.read()) == (0, "")
+    assert digest(run)["last"] == digest(uninterrupted)["last"]
+
+
+@pytest.mark.fault(55)
+def test_out_of_memory_is_refused_with_what_to_set(data, run, nmt, monkeypatch):
+    def exhausted(*arguments: Any) -> Any:
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.")
+
+    monkeypatch.setattr(train.Updates, "__call__", exhausted)
+    code, _, err = nmt("train", data, run, *OPTIONS, "--quiet")
+    assert code == Exit.RESOURCE
+    assert "out of memory with train.batch_tokens = 80" in err
+    assert "--set train.batch_tokens=40 --set train.accumulate=2" in err
+
+
+@pytest.mark.fault(28)
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        pytest.param([("un", "one")], id="one pair"),
+        pytest.param([("un", "un")] * 40, id="one token", marks=pytest.mark.slow),
+        pytest.param([("a b", "c d")] * 40, id="identical lines", marks=pytest.mark.slow),
+    ],
+)
+def test_the_smallest_corpora_train_and_translate(tmp_path, nmt, pairs):
+    for side in (0, 1):
+        (tmp_path / f"{side}").write_text("".join(f"{pair[side]}\n" for pair in pairs))
+    assert nmt("prepare", tmp_path / "data", "-s", tmp_path / "0", "-t", tmp_path / "1", "-q")[0] == 0
+    assert nmt("train", tmp_path / "data", tmp_path / "run", *OPTIONS, "--max-steps", 2)[0] == 0
+    code, out, _ = nmt("translate", tmp_path / "run", tmp_path / "0", "-q")
+    assert (code, out.count("\n")) == (0, len(pairs))
+
+
+@pytest.mark.fault(48)
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_a_configuration_that_was_changed_by_hand_or_lost_is_refused(ended, data, nmt, damage):
+    text = (ended / "config.json").read_text()
+    (ended / "config.json").unlink()
+    if damage == "changed":
+        (ended / "config.json").write_text(text.replace('"learning_rate": 0.02', '"learning_rate": 0.03'))
+    before = digest(ended)
+    code, _, err = nmt("train", data, ended, "--max-steps", 40)
+    assert (code, "config.json" in err) == (Exit.INTEGRITY, True)
+    assert digest(ended) == before

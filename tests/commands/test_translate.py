@@ -101,6 +101,7 @@ def source(tmp_path) -> Path:
     return path
 
 
+@pytest.mark.fault(1, 2, 13, 14)
 def test_every_line_has_a_line(nmt, model, source):
     code, out, err = nmt("translate", model, source)
     lines = out.split("\n")
@@ -162,6 +163,7 @@ def test_output_goes_to_a_file(nmt, model, source, tmp_path):
     assert (tmp_path / "out.txt").read_text() == expected
 
 
+@pytest.mark.fault(22)
 def test_a_long_line_is_translated_in_parts_and_named(nmt, model, tmp_path):
     path = tmp_path / "long.txt"
     path.write_text("le chat\n" + "le chat " * 9 + "\n")
@@ -293,6 +295,7 @@ def test_score_refuses_unequal_counts(nmt, model, source, tmp_path):
     assert "1 line" in err
 
 
+@pytest.mark.fault(8)
 def test_bytes_that_are_not_utf8_are_replaced_or_refused(nmt, model, tmp_path):
     path = tmp_path / "bad.txt"
     path.write_bytes(b"le chat\nla \xff maison\nun\n")
@@ -329,10 +332,12 @@ def test_an_input_or_a_model_that_is_not_there_is_refused(nmt, model, source, tm
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="there is an accelerator here")
+@pytest.mark.fault(60)
 def test_a_gpu_that_is_not_there_is_refused(nmt, model, source):
     assert nmt("translate", model, source, "--device", "gpu")[0] == Exit.RESOURCE
 
 
+@pytest.mark.fault(35)
 def test_a_full_disk_is_refused_in_one_line(model, source):
     with Path("/dev/full").open("wb") as full:
         ended = subprocess.run(command("translate", model, source, "-q"), stdout=full, stderr=subprocess.PIPE)
@@ -342,6 +347,7 @@ def test_a_full_disk_is_refused_in_one_line(model, source):
     assert b"Exception" not in ended.stderr
 
 
+@pytest.mark.fault(33, 34)
 def test_a_dripping_stdin_is_answered_line_by_line_and_a_closed_pipe_is_quiet(model):
     """Also: the process ends although it still waits for stdin."""
     process = subprocess.Popen(
@@ -414,6 +420,7 @@ def test_eval_scores_given_translations_without_a_model(nmt, tmp_path):
     assert "nrefs:1|bs:1000|seed:12345|case:mixed" in out
 
 
+@pytest.mark.fault(18)
 def test_eval_refuses_unequal_counts_before_translating(nmt, source, tmp_path):
     (tmp_path / "reference").write_text("one\n" * 9)
     code, out, err = nmt("eval", tmp_path / "no-model", "-s", source, "-r", tmp_path / "reference")
@@ -422,6 +429,7 @@ def test_eval_refuses_unequal_counts_before_translating(nmt, source, tmp_path):
     assert "9 lines" in err
 
 
+@pytest.mark.fault(20)
 def test_eval_warns_when_a_file_is_scored_against_itself(nmt, tmp_path):
     (tmp_path / "a").write_text("the cat sleeps on the sofa\n")
     code, _, err = nmt("eval", "--hypothesis", tmp_path / "a", "-r", tmp_path / "a")

@@ -39,6 +39,7 @@ def test_several_files_a_side_follow_each_other(write):
 
 
 @pytest.mark.parametrize("shorter", ["source", "target"])
+@pytest.mark.fault(16)
 def test_line_counts_that_differ_by_one_are_refused(write, shorter):
     source = write("a.fr", "un\ndeux\n" + "trois\n" * (shorter == "target"))
     target = write("a.en", "one\ntwo\n" + "three\n" * (shorter == "source"))
@@ -51,6 +52,7 @@ def test_line_counts_that_differ_by_one_are_refused(write, shorter):
     ("source", "target", "reason"),
     [(" ", "one", corpus.BLANK_SOURCE), ("un", "\u200b", corpus.BLANK_TARGET), ("", "", corpus.BLANK)],
 )
+@pytest.mark.fault(15)
 def test_blank_sides_drop_the_pair_and_are_counted_with_their_place(write, source, target, reason):
     name = write("a.fr", f"un\n{source}\n")
     pairs, counts = read((name,), (write("a.en", f"one\n{target}\n"),))
@@ -59,6 +61,7 @@ def test_blank_sides_drop_the_pair_and_are_counted_with_their_place(write, sourc
     assert counts.dropped.examples[reason][0][0] == f"{name}:2"
 
 
+@pytest.mark.fault(7)
 def test_a_bad_line_drops_its_partner_too(write):
     target = write("a.en", b"one\n\xff\nthree\n")
     pairs, counts = read((write("a.fr", "un\ndeux\ntrois\n"),), (target,), bad_lines="skip")
@@ -72,6 +75,7 @@ def test_the_same_file_on_both_sides_is_warned_of(write):
     assert "the same file" in counts.warnings[0]
 
 
+@pytest.mark.fault(17)
 def test_shifted_lines_are_warned_of(write):
     lines = ["x" * (5 + (i * 7919) % 97) for i in range(600)]
     shifted = lines[:300] + lines[301:] + lines[300:301]
@@ -79,6 +83,7 @@ def test_shifted_lines_are_warned_of(write):
     assert "shifted" in counts.warnings[0]
 
 
+@pytest.mark.fault(32)
 def test_a_named_pipe_is_read_once_and_works(tmp_path, write):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -175,6 +180,7 @@ def test_rows_without_a_text_are_dropped_and_counted(write):
     assert counts.dropped.counts == {corpus.NO_FIELD: 2}
 
 
+@pytest.mark.fault(10)
 def test_surrogates_in_json_are_not_utf8(write):
     path = write("t.jsonl", '{"source": "\\ud800", "target": "b"}\n')
     with pytest.raises(UserError, match=r"t\.jsonl:1: not UTF-8"):

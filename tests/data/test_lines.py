@@ -25,6 +25,7 @@ odd_bytes = st.lists(st.sampled_from(ODD)).map(b"".join)
 
 
 @given(odd_bytes)
+@pytest.mark.fault(1, 2, 3, 4)
 def test_lines_are_what_wc_counts_whatever_the_bytes(data):
     count = data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
     for bad_lines in ("skip", "replace"):
@@ -55,6 +56,7 @@ def test_lines_do_not_depend_on_how_the_bytes_arrive(data, size):
 
 
 @pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\v", "\f", "\x1c", "\t"])
+@pytest.mark.fault(1)
 def test_other_separators_stay_inside_their_line(character):
     found, tally = read(f"a{character}b\nc\n".encode())
     assert found == [f"a{character}b", "c"]
@@ -70,6 +72,7 @@ def test_other_separators_stay_inside_their_line(character):
         (b"\xef\xbb\xbfa\n", "a", lines.BYTE_ORDER_MARK),
     ],
 )
+@pytest.mark.fault(2, 3, 5, 11)
 def test_what_is_altered_is_tallied_with_its_place(data, line, reason):
     found, tally = read(data)
     assert found == [line]
@@ -84,17 +87,20 @@ def test_field_of_a_table_is_held_to_the_same_contract():
     assert lines.decode_field("\ud800", "f:2", "skip", tally) is None
 
 
+@pytest.mark.fault(4)
 def test_last_line_without_newline_is_kept():
     assert read(b"a\nb")[0] == ["a", "b"]
 
 
 @pytest.mark.parametrize("bad", [b"\xff", b"\xed\xa0\x80", b"caf\xc3"], ids=["byte", "surrogate", "cut character"])
+@pytest.mark.fault(7, 9, 10)
 def test_bad_utf8_is_refused_with_file_line_and_byte(bad):
     with pytest.raises(UserError, match=rf"f:2: not UTF-8 at byte {bad.startswith(b'caf') * 3 + 1} ") as error:
         read(b"fine\n" + bad)
     assert error.value.code == Exit.DATA
 
 
+@pytest.mark.fault(7, 9, 10)
 def test_bad_utf8_can_be_skipped_or_replaced():
     assert read(b"a\n\xff\n", "skip")[0] == ["a", None]
     found, tally = read(b"a\n\xff\n", "replace")
@@ -103,6 +109,7 @@ def test_bad_utf8_can_be_skipped_or_replaced():
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.fault(6)
 def test_other_encodings_are_refused_by_name(encoding):
     with pytest.raises(UserError, match="looks like " + encoding.upper()[:6]) as error:
         read(("Un chat noir dort sur le canapé.\n" * 3).encode(encoding))
@@ -115,12 +122,14 @@ def test_gzip_is_known_by_its_first_bytes_and_may_have_many_members():
 
 
 @pytest.mark.parametrize("cut", [3, 12, -1])
+@pytest.mark.fault(31)
 def test_truncated_gzip_is_refused(cut):
     with pytest.raises(UserError, match="truncated gzip") as error:
         read(gzip.compress(b"one\ntwo\n" * 100)[:cut])
     assert error.value.code == Exit.DATA
 
 
+@pytest.mark.fault(31)
 def test_damaged_gzip_is_refused():
     packed = bytearray(gzip.compress(b"one\ntwo\n" * 100))
     packed[-6] ^= 1  # the checksum
@@ -130,6 +139,7 @@ def test_damaged_gzip_is_refused():
 
 
 @pytest.mark.parametrize("filling", [b"\n", b"\0"])
+@pytest.mark.fault(31)
 def test_gzip_bomb_is_refused(monkeypatch, filling):
     monkeypatch.setattr(lines, "BOMB_SIZE", 1 << 18)
     with pytest.raises(UserError, match="gzip bomb") as error:
@@ -144,6 +154,7 @@ def test_line_without_end_is_refused(monkeypatch):
     assert error.value.code == Exit.RESOURCE
 
 
+@pytest.mark.fault(33)
 def test_each_line_is_given_before_the_next_arrives():
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as stream:
@@ -166,6 +177,7 @@ def test_missing_file_is_refused_by_name(tmp_path):
 
 
 @given(st.text())
+@pytest.mark.fault(26)
 def test_output_is_one_line_for_every_reader(text):
     cleaned = clean_output(text)
     assert len(cleaned.splitlines()) <= 1
@@ -174,6 +186,7 @@ def test_output_is_one_line_for_every_reader(text):
 
 
 @pytest.mark.parametrize("text", ["", " \t", "\u200b\u200d", "\ufeff", "\u2060\u202e", "\ufe0f", "\x07", "\u3000"])
+@pytest.mark.fault(14)
 def test_invisible_text_is_blank(text):
     assert is_blank(text)
 

@@ -112,6 +112,7 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "nowhere", "is missing")
 
 
+@pytest.mark.fault(62)
 def test_a_symbolic_link_in_place_of_a_file_is_refused(folder: Path) -> None:
     (folder / "config.json").rename(folder / "elsewhere.json")
     (folder / "config.json").symlink_to("elsewhere.json")
@@ -131,6 +132,7 @@ def test_a_pipe_in_place_of_a_file_is_refused_without_opening_it(folder: Path) -
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "state/../../outside", "", ".", "a\\b", "a\0b"])
+@pytest.mark.fault(62)
 def test_a_path_that_leaves_the_folder_is_refused(folder: Path, name: str) -> None:
     (folder.parent / "outside").touch()
     forge(folder, files={name: {"bytes": 0, "sha256": "0"}})
@@ -163,6 +165,7 @@ def test_a_manifest_that_is_none_is_refused(folder: Path, content: bytes) -> Non
     refused(folder, "is not readable JSON|is damaged")
 
 
+@pytest.mark.fault(62)
 def test_a_giant_manifest_is_refused_without_reading_it(folder: Path) -> None:
     os.truncate(folder / MANIFEST, LARGEST_MANIFEST + 1)
     refused(folder, "is larger than any manifest")

@@ -170,6 +170,7 @@ def test_the_list_of_files_to_damage_is_complete(made: Path) -> None:
 
 @pytest.mark.parametrize("damage", [flip, truncate, empty, delete, append, swap])
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.fault(45)
 def test_damage_to_any_file_is_refused(directory: Path, name: str, damage: Callable[[Path], None]) -> None:
     damage(directory / name)
     with pytest.raises(UserError) as caught:

@@ -61,6 +61,7 @@ def test_known_words_come_back(words: list[str]) -> None:
 @pytest.mark.parametrize("kind", SUBWORDS)
 @given(any_text)
 @settings(deadline=None)
+@pytest.mark.fault(24)
 def test_byte_pieces_bring_any_text_back(kind: str, text: str) -> None:
     tokenizer = trained_with_bytes(kind)
     ids = tokenizer.encode([text])[0]
@@ -167,6 +168,7 @@ def test_spans_are_right_after_a_letter_that_is_two_in_lower_case(kind: str) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("text", [*SPECIAL_PIECES, "a <s> b", "<0x41>", "</s></s>"])
+@pytest.mark.fault(25)
 def test_text_that_looks_like_a_special_piece_is_text(kind: str, text: str) -> None:
     ids = trained(kind).encode([text])[0]
     assert not {PAD, BOS, EOS} & set(ids)
@@ -212,6 +214,7 @@ def test_words_are_ranked_by_frequency_then_by_text() -> None:
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
+@pytest.mark.fault(27)
 def test_a_vocabulary_larger_than_the_corpus_is_refused_with_a_size_that_works(kind: str) -> None:
     with pytest.raises(UserError, match="9000") as caught:
         Tokenizer.train(kind, LINES, 9000)
@@ -243,12 +246,14 @@ def test_nothing_to_train_on_is_refused(kind: str, lines: list[str]) -> None:
     assert caught.value.code == Exit.DATA
 
 
+@pytest.mark.fault(23)
 def test_lines_too_long_to_train_on_are_counted() -> None:
     sample = Tokenizer.train("bpe", [*LINES, "é " * 1397, "é" * 2097, ""], 100).sample
     assert sample is not None
     assert (sample.seen, sample.too_long, sample.used) == (len(LINES) + 2, 1, len(LINES) + 1)
 
 
+@pytest.mark.fault(30)
 def test_a_large_corpus_is_sampled_the_same_way_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SAMPLE_LINES", 100)
     first, second = (Tokenizer.train("word", (f"w{i}" for i in range(1000)), 1000) for _ in range(2))

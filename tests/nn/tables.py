@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nmt_cli.batch import BOS, EOS, PAD, UNK
-from nmt_cli.nn.search import Hypotheses
+from nmt_cli.nn.hypotheses import Hypotheses
 
 V = 6  # PAD UNK BOS EOS and two words
 WORDS = (UNK, 4, 5)
@@ -27,15 +27,10 @@ def attention_to(prefix):
     return jnp.stack([prefix % 7, prefix % 11, prefix % 13, prefix % 17], axis=-1).astype(jnp.float32) / 20
 
 
-def step_over(table):
-    """A step function whose state is the prefix: [B K] integers, and whose sentence is row b of the table."""
-
-    def step(prefix, tokens):
-        prefix = prefix * V + tokens
-        rows = jnp.arange(table.shape[0])[:, None]
-        return prefix, table[rows, prefix], attention_to(prefix)
-
-    return step
+def step(table, prefix, tokens):
+    """A step function whose memory is a table [B prefixes V], and whose state is the prefix: [B K] integers."""
+    prefix = prefix * V + tokens
+    return prefix, jnp.take_along_axis(table, prefix[:, :, None], axis=1), attention_to(prefix)
 
 
 def prefixes_of(tokens: Tokens) -> Iterator[int]:

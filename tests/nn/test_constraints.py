@@ -12,6 +12,7 @@ import pytest
 from nmt_cli.batch import EOS, PAD
 from nmt_cli.nn.banks import deal
 from nmt_cli.nn.constraints import Constraints
+from nmt_cli.nn.hypotheses import Sentences
 from nmt_cli.nn.penalties import Ranking
 from nmt_cli.nn.phrases import Phrases
 from nmt_cli.nn.search import best, search
@@ -24,7 +25,7 @@ from tests.nn.tables import (
     log_prob_of,
     prefixes_of,
     search_by_hand,
-    step_over,
+    step,
     table_of,
 )
 
@@ -86,7 +87,7 @@ ASKED = {
 RANKINGS = {
     "gnmt": (Ranking(0.6), lambda b, t: ((5 + len(t)) / 6) ** 0.6, False),
     "average": (Ranking(1.0, 0.0), lambda b, t: len(t), False),
-    "coverage": (Ranking(0.6, 5.0, 0.4, jnp.asarray(COVERED)), lambda b, t: ((5 + len(t)) / 6) ** 0.6, True),
+    "coverage": (Ranking(0.6, 5.0, 0.4), lambda b, t: ((5 + len(t)) / 6) ** 0.6, True),
 }
 
 
@@ -100,14 +101,13 @@ def scored(ranking: str, b: int, total: float, tokens) -> float:
 def run(table, asked, ranking, beam, n_best):
     """The search under these constraints. asked: names of ASKED."""
     constraints = Constraints(jnp.array(LENGTHS), **{k: v for name in asked for k, v in ASKED[name][0].items()})
-    choose = best if constraints.required is None else partial(deal, constraints.required)
+    choose = best if constraints.required is None else deal
     start = jnp.zeros((ROWS, 1), jnp.int32)
 
     def found(table):
-        step = step_over(table)
-        return search(
-            step, start, constraints, RANKINGS[ranking][0], steps=LONGEST + 1, beam=beam, n_best=n_best, choose=choose
-        )
+        sentences = Sentences(table, constraints, jnp.asarray(COVERED) if RANKINGS[ranking][2] else None)
+        widths = {"rows": 3, "beam": beam, "n_best": n_best}
+        return search(step, sentences, start, RANKINGS[ranking][0], steps=LONGEST + 1, choose=choose, **widths)
 
     return jax.device_get(jax.jit(found, compiler_options=QUICK)(jnp.asarray(table, jnp.float32)))
 

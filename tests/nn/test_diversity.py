@@ -13,9 +13,10 @@ import pytest
 from nmt_cli.batch import EOS
 from nmt_cli.nn.constraints import Constraints
 from nmt_cli.nn.diversity import diverse_search
+from nmt_cli.nn.hypotheses import Sentences
 from nmt_cli.nn.penalties import Ranking
 from tests.nn.small_models import QUICK
-from tests.nn.tables import WORDS, assert_found, log_prob_of, step_over, table_of
+from tests.nn.tables import WORDS, assert_found, log_prob_of, step, table_of
 
 LONGEST, ALPHA = 4, 0.6
 
@@ -23,8 +24,8 @@ LONGEST, ALPHA = 4, 0.6
 @partial(jax.jit, static_argnames=("beam", "groups", "n_best"), compiler_options=QUICK)
 def run_jitted(table, strength, beam, groups, n_best):
     start, asked = jnp.zeros((len(table), 1), jnp.int32), Constraints(jnp.full(len(table), LONGEST))
-    step, keep = step_over(table), {"beam": beam, "groups": groups, "n_best": n_best}
-    return diverse_search(step, start, asked, Ranking(ALPHA), strength, steps=LONGEST + 1, **keep)
+    keep = {"beam": beam, "groups": groups, "n_best": n_best}
+    return diverse_search(step, Sentences(table, asked), start, Ranking(ALPHA), strength, steps=LONGEST + 1, **keep)
 
 
 def run(table, strength, **widths):

@@ -10,25 +10,24 @@ import pytest
 from nmt_cli.batch import EOS, PAD
 from nmt_cli.nn.constraints import Constraints
 from nmt_cli.nn.forced_scoring import score_ids
+from nmt_cli.nn.hypotheses import Sentences
 from nmt_cli.nn.penalties import Ranking
 from nmt_cli.nn.search import search
-from tests.nn.small_models import QUICK
-from tests.nn.tables import attention_to, log_prob_of, prefixes_of, step_over, table_of
+from tests.nn.tables import attention_to, log_prob_of, prefixes_of, step, table_of
 
 TARGETS = [(4, 5, 4, EOS), (EOS,), (), (5, 1, EOS)]
 
 
-def forced(table, targets, ranking):
+def forced(table, targets, ranking, mask=None):
     padded = np.full((len(targets), 4), PAD)
     for row, target in enumerate(targets):
         padded[row, : len(target)] = target
     lengths = jnp.array([len(target) for target in targets])
     start = jnp.zeros((len(targets), 1), jnp.int32)
-    step = step_over(jnp.asarray(table, jnp.float32))
     scored = jax.jit(
-        lambda ids: score_ids(step, start, ids, lengths, ranking, with_weights=True), compiler_options=QUICK
+        lambda table, ids: score_ids(step, table, start, ids, lengths, ranking, mask=mask, with_weights=True)
     )
-    return jax.device_get(scored(jnp.asarray(padded)))
+    return jax.device_get(scored(jnp.asarray(table, jnp.float32), jnp.asarray(padded)))
 
 
 def test_log_probs_and_weights_are_those_of_the_given_tokens():
@@ -51,17 +50,15 @@ def test_the_score_is_the_log_prob_over_the_penalty_and_fillers_have_none():
 
 
 @pytest.mark.parametrize(
-    "ranking",
-    [Ranking(0.6), Ranking(1.0, 0.0), Ranking(0.6, 5.0, 0.3, jnp.ones((16, 4), bool))],
+    ("ranking", "mask"),
+    [(Ranking(0.6), None), (Ranking(1.0, 0.0), None), (Ranking(0.6, 5.0, 0.3), jnp.ones((16, 4), bool))],
     ids=["gnmt", "average", "coverage"],
 )
-def test_what_search_found_is_scored_as_search_scored_it(ranking):
+def test_what_search_found_is_scored_as_search_scored_it(ranking, mask):
     table = table_of(np.random.default_rng(2), rows=16, max_length=3)
     start, asked = jnp.zeros((16, 1), jnp.int32), Constraints(jnp.full(16, 3))
-    step = step_over(jnp.asarray(table, jnp.float32))
-    found = jax.jit(
-        lambda: search(step, start, asked, ranking, steps=4, beam=3, with_weights=True), compiler_options=QUICK
-    )()
+    sentences = Sentences(jnp.asarray(table, jnp.float32), asked, mask)
+    found = jax.jit(lambda: search(step, sentences, start, ranking, steps=4, beam=3, with_weights=True))()
     targets = [tuple(ids[:length]) for ids, (length,) in zip(found.ids[:, 0], found.lengths, strict=True)]
-    again = forced(table, targets, ranking)
+    again = forced(table, targets, ranking, mask)
     jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, atol=1e-5), found, again)

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from nmt_cli.batch import EOS
 from nmt_cli.nn.constraints import Constraints
+from nmt_cli.nn.hypotheses import Sentences
 from nmt_cli.nn.penalties import Ranking
 from nmt_cli.nn.sampling import Shape, nucleus, sample
 from tests.nn.small_models import QUICK
-from tests.nn.tables import WORDS, V, hypotheses_up_to, log_prob_of, prefixes_of, step_over, table_of
+from tests.nn.tables import WORDS, V, hypotheses_up_to, log_prob_of, prefixes_of, step, table_of
 
 LONGEST = 2
 DRAWS = 4000
@@ -28,8 +29,8 @@ def run_jitted(table, rngs, temperature, top_p, count, top_k, longest, with_top_
     start = jnp.zeros((len(table), 1), jnp.int32)
     constraints = Constraints(jnp.full(len(table), longest))
     shape = Shape(temperature, top_p if with_top_p else None)
-    step = step_over(table)
-    return sample(step, start, constraints, Ranking(0.6), rngs, shape, steps=longest + 1, count=count, top_k=top_k)
+    sentences = Sentences(table, constraints, rngs=rngs)
+    return sample(step, sentences, start, Ranking(0.6), shape, steps=longest + 1, count=count, top_k=top_k)
 
 
 def run(table, seeds, count, temperature=1.0, top_k=0, top_p=1.0, longest=LONGEST):

@@ -14,8 +14,10 @@ from hypothesis.extra.numpy import arrays
 
 from nmt_cli.batch import BOS, EOS, PAD, UNK
 from nmt_cli.nn.constraints import Constraints
+from nmt_cli.nn.hypotheses import Hypotheses, Sentences
 from nmt_cli.nn.penalties import Ranking
-from nmt_cli.nn.search import Hypotheses, search, top
+from nmt_cli.nn.search import search
+from nmt_cli.nn.top import top
 from tests.nn.tables import (
     WORDS,
     V,
@@ -24,25 +26,25 @@ from tests.nn.tables import (
     hypotheses_up_to,
     log_prob_of,
     search_by_hand,
-    step_over,
+    step,
     table_of,
 )
 
 
-@partial(jax.jit, static_argnames=("steps", "beam", "n_best"))
-def run_jitted(table, max_lengths, alpha, steps, beam, n_best) -> Hypotheses:
+@partial(jax.jit, static_argnames=("steps", "rows", "beam", "n_best"))
+def run_jitted(table, max_lengths, alpha, steps, rows, beam, n_best) -> Hypotheses:
     start = jnp.zeros((table.shape[0], 1), jnp.int32)
-    constraints, ranking = Constraints(max_lengths), Ranking(alpha)
-    return search(
-        step_over(table), start, constraints, ranking, steps=steps, beam=beam, n_best=n_best, with_weights=True
-    )
+    sentences, ranking = Sentences(table, Constraints(max_lengths)), Ranking(alpha)
+    widths = {"rows": rows, "beam": beam, "n_best": n_best}
+    return search(step, sentences, start, ranking, steps=steps, with_weights=True, **widths)
 
 
-def run(table, max_lengths, alpha=0.0, beam=1, n_best=1) -> Hypotheses:
+def run(table, max_lengths, alpha=0.0, beam=1, n_best=1, rows=None) -> Hypotheses:
     lengths = jnp.asarray(max_lengths, jnp.int32)
-    steps = max(max_lengths) + 1
-    found = run_jitted(jnp.asarray(table, jnp.float32), lengths, alpha, steps=steps, beam=beam, n_best=n_best)
-    return jax.tree.map(np.asarray, found)
+    widths = {"rows": rows, "beam": beam, "n_best": n_best}
+    return jax.device_get(
+        run_jitted(jnp.asarray(table, jnp.float32), lengths, alpha, steps=max(max_lengths) + 1, **widths)
+    )
 
 
 def penalty(length: int, alpha: float) -> float:
@@ -81,6 +83,7 @@ def test_a_narrow_beam_finds_what_a_search_without_early_stopping_finds(alpha, b
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 2.0])
+@pytest.mark.fault(58)
 def test_a_beam_of_one_is_greedy(alpha):
     table = table_of(np.random.default_rng(1), rows=32, max_length=5)
     found = run(table, [5] * 32, alpha)
@@ -111,6 +114,7 @@ def test_weights_are_those_of_the_hypothesis_and_zero_after_it():
 
 
 @pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.fault(58)
 def test_neighbours_order_and_fillers_change_nothing(beam):
     rng = np.random.default_rng(4)
     table, lengths = table_of(rng, rows=6, max_length=5), [5, 1, 3, 5, 2, 4]
@@ -124,6 +128,22 @@ def test_neighbours_order_and_fillers_change_nothing(beam):
         for other, row in ((shuffled, place), (filled, 0), (alone, 0)):
             np.testing.assert_array_equal(other.ids[row][:, :length], together.ids[b][:, :length])
             np.testing.assert_allclose(other.scores[row], together.scores[b], rtol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7])
+@pytest.mark.parametrize("beam", [1, 3])
+def test_sentences_that_waited_for_a_row_are_translated_as_if_none_had_waited(rows, beam):
+    rng = np.random.default_rng(8)
+    table, lengths = table_of(rng, rows=12, max_length=5), [5, 5, 0, 4, 3, 5, 2, 1, 0, 5, 1, 0]
+    expected = run(table, lengths, 0.6, beam, beam)
+    jax.tree.map(np.testing.assert_array_equal, run(table, lengths, 0.6, beam, beam, rows), expected)
+
+
+def test_all_rows_done_at_once_and_every_sentence_as_long_as_can_be_are_within_the_records():
+    table = np.full((9, V**5, V), -1.0)
+    table[:, :, EOS] = -9.0
+    found = run(table, [4] * 9, rows=2)
+    assert (found.lengths == 5).all()
 
 
 def test_filler_rows_are_not_searched():
@@ -158,13 +178,13 @@ def test_the_loop_ends_when_nothing_better_can_come(alpha, most):
     """EOS at -0.1, words at -5: after the first step only a large penalty could still make a longer one better."""
     calls = []
 
-    def step(state, tokens):
+    def same(memory, state, tokens):
         jax.debug.callback(lambda: calls.append(1))
         log_probs = jnp.full((*tokens.shape, V), -5.0).at[..., EOS].set(-0.1)
         return state, log_probs, jnp.zeros((*tokens.shape, 1))
 
-    lengths = Constraints(jnp.array([40, 40]))
-    found = jax.jit(lambda: search(step, jnp.zeros((2, 1)), lengths, Ranking(alpha), steps=41, beam=3))()
+    sentences = Sentences((), Constraints(jnp.array([40, 40])))
+    found = jax.jit(lambda: search(same, sentences, jnp.zeros((2, 1)), Ranking(alpha), steps=41, beam=3))()
     jax.block_until_ready(found)
     jax.effects_barrier()
     assert list(found.ids[0, 0, :2]) == [EOS, PAD]
@@ -178,10 +198,9 @@ def test_more_finished_hypotheses_than_the_beam_is_wide_cannot_be_asked_for():
 
 
 def test_weights_are_left_out_unless_asked_for():
-    step = step_over(jnp.asarray(table_of(np.random.default_rng(7), rows=1, max_length=2), jnp.float32))
-    found = jax.eval_shape(
-        lambda: search(step, jnp.zeros((1, 1), jnp.int32), Constraints(jnp.array([2])), Ranking(), steps=3)
-    )
+    table = jnp.asarray(table_of(np.random.default_rng(7), rows=1, max_length=2), jnp.float32)
+    sentences = Sentences(table, Constraints(jnp.array([2])))
+    found = jax.eval_shape(lambda: search(step, sentences, jnp.zeros((1, 1), jnp.int32), Ranking(), steps=3))
     assert found.weights is None
 
 

@@ -19,6 +19,7 @@ from nmt_cli.errors import Exit, UserError
 from nmt_cli.run import checkpoint
 from nmt_cli.run.checkpoint import restore, save, saved
 from nmt_cli.run.directory import Run
+from tests.faults.tally import Figure
 
 
 class State(NamedTuple):
@@ -107,6 +108,7 @@ def test_a_run_without_checkpoints_restores_nothing(run: Run) -> None:
     assert restore(run, state_of(0)) is None
 
 
+@pytest.mark.fault(57)
 def test_the_last_are_kept_by_step_not_by_time(run: Run) -> None:
     for step in (9, 10, 99, 100):
         save(run, step, state_of(step), {}, keep=2)
@@ -160,6 +162,7 @@ def damaged(request: pytest.FixtureRequest, run: Run) -> Run:
     return run
 
 
+@pytest.mark.fault(43, 44)
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(damaged: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert restored_step(damaged) == 1
     captured = capsys.readouterr()
@@ -169,12 +172,14 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(damaged: Run, capsys
     assert captured.out == ""
 
 
+@pytest.mark.fault(43, 44)
 def test_strict_refuses_a_damaged_checkpoint(damaged: Run) -> None:
     with pytest.raises(UserError, match="00000002") as refusal:
         restored_step(damaged, strict=True)
     assert refusal.value.code == Exit.INTEGRITY
 
 
+@pytest.mark.fault(37, 46)
 def test_without_any_whole_checkpoint_training_never_starts_afresh(damaged: Run) -> None:
     shutil.rmtree(damaged.checkpoints / "00000001")
     with pytest.raises(UserError, match="no checkpoint is whole") as refusal:
@@ -183,6 +188,7 @@ def test_without_any_whole_checkpoint_training_never_starts_afresh(damaged: Run)
     assert (damaged.checkpoints / "00000002").exists()
 
 
+@pytest.mark.fault(43, 46)
 def test_a_damaged_checkpoint_is_set_aside_and_never_deleted(damaged: Run, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(path.name for path in (damaged.checkpoints / "00000002").rglob("*"))
     for step in (2, 3, 4):
@@ -193,6 +199,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_never_deleted(damaged: Run, capsy
     assert restored_step(damaged) == 4
 
 
+@pytest.mark.fault(46)
 def test_an_incomplete_copy_says_so_and_stays(run: Run) -> None:
     (run.checkpoints / "00000042").mkdir(parents=True)
     with pytest.raises(UserError, match="incomplete"):
@@ -201,6 +208,7 @@ def test_an_incomplete_copy_says_so_and_stays(run: Run) -> None:
     assert any(path.name.startswith("00000042") for path in run.checkpoints.iterdir())
 
 
+@pytest.mark.fault(47)
 def test_another_architecture_is_refused_path_by_path(run: Run) -> None:
     save(run, 1, {"kernel": jnp.zeros((3, 4)), "old": jnp.zeros(2), "bias": jnp.zeros(3)}, {}, keep=1)
     like = {"kernel": jnp.zeros((4, 3)), "new": jnp.zeros(2), "bias": jnp.zeros(3, jnp.bfloat16)}
@@ -223,6 +231,7 @@ def test_many_differences_are_counted_and_the_first_ten_listed(run: Run) -> None
     assert "and 15 more" in refusal.value.what
 
 
+@pytest.mark.fault(37)
 def test_leftovers_of_killed_saves_go_at_the_next(run: Run) -> None:
     for name in (".saving-00000003", ".removing-00000001", "mine"):
         (run.checkpoints / name / "state").mkdir(parents=True)
@@ -230,6 +239,7 @@ def test_leftovers_of_killed_saves_go_at_the_next(run: Run) -> None:
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["00000004", "mine"]
 
 
+@pytest.mark.fault(42)
 def test_a_run_that_was_removed_is_refused_at_once_and_does_not_come_back(run: Run) -> None:
     run.path.rmdir()
     with pytest.raises(UserError, match="cannot write") as refusal:
@@ -273,6 +283,7 @@ for limit in map(int, sys.argv[2:]):
 )
 
 
+@pytest.mark.fault(41)
 def test_a_full_disk_is_refused_and_leaves_the_earlier_checkpoint(run: Run) -> None:
     save(run, 1, state_of(1), {}, keep=1)
     limits = [0, 100, 5_000, 200_000, 719_000]  # bytes in a file; the state has 720,008
@@ -287,6 +298,7 @@ def test_a_full_disk_is_refused_and_leaves_the_earlier_checkpoint(run: Run) -> N
     assert restored_step(run) == 1
 
 
+@pytest.mark.fault(41)
 def test_a_disk_that_fills_while_orbax_writes_is_refused_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise ValueError("OUT_OF_RANGE: Failed to write 9 bytes: No space left on device [os_error_code='28']\nmore")
@@ -371,6 +383,7 @@ def assert_all_survive(crashed: list[Path]) -> None:
     assert set(steps) == {2, 3}
 
 
+@pytest.mark.fault(37)
 def test_a_crash_at_some_calls_of_a_save_leaves_the_old_or_the_new_checkpoint(tmp_path: Path) -> None:
     crashed = crashed_at_every(29, tmp_path)
     assert len(crashed) >= 4
@@ -378,12 +391,15 @@ def test_a_crash_at_some_calls_of_a_save_leaves_the_old_or_the_new_checkpoint(tm
 
 
 @pytest.mark.slow
-def test_a_crash_at_any_call_of_a_save_leaves_the_old_or_the_new_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.fault(37)
+def test_a_crash_at_any_call_of_a_save_leaves_the_old_or_the_new_checkpoint(tmp_path: Path, figure: Figure) -> None:
     crashed = crashed_at_every(1, tmp_path)
     assert len(crashed) >= 100
     assert_all_survive(crashed)
+    figure("crash at every call of a save of a checkpoint", f"{len(crashed)} of {len(crashed)} leave one to load")
 
 
+@pytest.mark.fault(38)
 def test_writes_lost_before_they_reached_the_disk_make_the_step_before_win(run: Run) -> None:
     for step in (1, 2):
         save(run, step, state_of(step), {}, keep=2)
@@ -393,6 +409,7 @@ def test_writes_lost_before_they_reached_the_disk_make_the_step_before_win(run: 
     assert restored_step(run) == 1
 
 
+@pytest.mark.fault(38)
 def test_the_manifest_is_written_after_everything_is_on_the_disk(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
     real = os.fsync

@@ -38,6 +38,7 @@ def test_the_processor_is_always_there():
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="there is an accelerator here")
 @pytest.mark.parametrize("name", ["gpu", "tpu"])
+@pytest.mark.fault(60)
 def test_a_device_that_is_not_there_is_refused(name):
     with pytest.raises(UserError, match=f"there is no {name}") as raised:
         device.select_device(name)
@@ -54,6 +55,7 @@ def test_the_cache_is_private_and_used(cache):
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
+@pytest.mark.fault(63)
 def test_a_cache_that_others_can_write_is_not_used(cache, mode):
     cache.mkdir(parents=True)
     cache.chmod(mode)
@@ -63,6 +65,7 @@ def test_a_cache_that_others_can_write_is_not_used(cache, mode):
     assert not jax.config.jax_enable_compilation_cache
 
 
+@pytest.mark.fault(63)
 def test_a_cache_of_another_user_is_not_used(cache, monkeypatch):
     cache.mkdir(parents=True, mode=0o700)
     monkeypatch.setattr(os, "geteuid", lambda: cache.stat().st_uid + 1)
@@ -71,6 +74,7 @@ def test_a_cache_of_another_user_is_not_used(cache, monkeypatch):
     assert "another user" in warnings[0]
 
 
+@pytest.mark.fault(63)
 def test_a_cache_that_is_a_link_is_not_used(cache, tmp_path):
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     cache.parent.mkdir()

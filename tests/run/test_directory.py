@@ -37,6 +37,7 @@ def hold(run: Run) -> "subprocess.Popen[str]":
     return process
 
 
+@pytest.mark.fault(52)
 def test_a_second_training_is_refused_naming_the_process(run: Run) -> None:
     with hold(run) as other:
         with pytest.raises(UserError, match=f"process {other.pid} on .* is training here") as refusal, run.locked():
@@ -47,6 +48,7 @@ def test_a_second_training_is_refused_naming_the_process(run: Run) -> None:
         other.communicate()
 
 
+@pytest.mark.fault(52)
 def test_the_lock_of_a_killed_process_is_recovered(run: Run) -> None:
     with hold(run) as other:
         other.kill()
@@ -88,6 +90,7 @@ except UserError as error:
 
 
 @pytest.mark.parametrize("name", ["", "new"])
+@pytest.mark.fault(42)
 def test_a_read_only_run_is_refused_at_once(name: str) -> None:
     # Not under tmp_path, whose parents another user may not enter.
     with tempfile.TemporaryDirectory() as folder:
@@ -107,6 +110,7 @@ def test_a_path_through_a_file_is_refused(tmp_path: Path) -> None:
     assert refusal.value.code == Exit.RESOURCE
 
 
+@pytest.mark.fault(42)
 def test_a_run_removed_while_training_is_noticed_at_the_next_record(run: Run) -> None:
     with pytest.raises(UserError, match=r"metrics\.jsonl: cannot write") as refusal:
         run.log({"step": 1})
@@ -127,6 +131,7 @@ def test_numbers_that_are_not_finite_are_null_so_that_any_json_reader_goes_on(ru
     assert run.metrics() == [{"step": 1, "loss": None, "norm": None}]
 
 
+@pytest.mark.fault(56)
 def test_after_a_resume_no_step_is_logged_twice(run: Run) -> None:
     run.path.mkdir(parents=True)
     for step in range(1, 8):

@@ -85,6 +85,7 @@ def test_text_names_score_interval_and_signature() -> None:
 
 
 @pytest.mark.parametrize("shorter", ["hypotheses", "references"])
+@pytest.mark.fault(18)
 def test_unequal_counts_are_refused_naming_both(shorter: str) -> None:
     hypotheses, references = (HYPOTHESES[:2], REFERENCES) if shorter == "hypotheses" else (HYPOTHESES, REFERENCES[:2])
     with pytest.raises(UserError) as refusal:
@@ -100,6 +101,7 @@ def test_the_second_set_of_references_is_counted_too() -> None:
 
 
 @pytest.mark.parametrize(("hypotheses", "references", "named"), [([], [], "a.txt"), (["x"], [], "b.txt")])
+@pytest.mark.fault(20)
 def test_an_empty_file_is_refused_by_name(hypotheses: list[str], references: list[str], named: str) -> None:
     with pytest.raises(UserError, match=f"{named}: no lines") as refusal:
         score(hypotheses, [references], names=["a.txt", "b.txt"])
@@ -112,6 +114,7 @@ def test_no_references_are_refused() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.fault(19)
 def test_an_empty_hypothesis_is_scored_as_empty(metric: str) -> None:
     value = corpus_score(metric, ["", ""], ["a cat sat here", "on a mat"])
     assert value == pytest.approx(100.0 if metric == "ter" else 0.0)

@@ -116,6 +116,7 @@ NEW_VALUES = {int: 77, float: 7.5, str: "loss"}
 
 
 @pytest.mark.parametrize("name", sorted(MAY_CHANGE))
+@pytest.mark.fault(48)
 def test_what_says_when_to_stop_and_what_to_report_may_change(begun, name):
     section, key = name.split(".")
     value = NEW_VALUES[type(getattr(getattr(Config(), section), key))]
@@ -135,6 +136,7 @@ def test_the_search_may_change(begun):
         *("train.learning_rate=1", "train.optimizer=sgd", "train.ema_decay=0.5", "train.precision=bfloat16"),
     ],
 )
+@pytest.mark.fault(48)
 def test_what_would_make_it_another_training_is_refused_by_name(begun, change):
     name, _, value = change.partition("=")
     message = refusal(begun, change)
@@ -160,6 +162,7 @@ def test_precision_auto_stays_what_it_has_become(begun):
     assert settle(begun, SomeData(), None, ["train.precision=auto"], "gpu").train.precision == "float32"
 
 
+@pytest.mark.fault(48)
 def test_other_data_is_refused(begun):
     message = refusal(begun, data=SomeData("b" * 64))
     assert "other data" in message

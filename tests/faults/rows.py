@@ -1,0 +1,82 @@
+"""The fault table: what can go wrong or come in, and how each case has to end.
+
+A case ends `correct`, or it is `refused`: with the documented exit code, a message that says where and what to do, and
+nothing damaged. Where a row has both (replaced by default, refused under --strict), it stands here with the default.
+"""
+
+from __future__ import annotations
+
+CORRECT, REFUSED = "correct", "refused cleanly"
+
+ROWS: dict[int, tuple[str, str]] = {
+    # Text
+    1: ("U+2028, U+2029, U+0085, VT, FF, FS inside a line", CORRECT),
+    2: ("a lone CR inside a line", CORRECT),
+    3: ("CRLF files", CORRECT),
+    4: ("no newline at the end of the file", CORRECT),
+    5: ("a UTF-8 byte order mark", CORRECT),
+    6: ("UTF-16 and UTF-32", REFUSED),
+    7: ("invalid UTF-8 in training data", REFUSED),
+    8: ("invalid UTF-8 on the stdin of translate", CORRECT),
+    9: ("a character cut at the end of the file", CORRECT),
+    10: ("lone surrogates", CORRECT),
+    11: ("NUL in a line", CORRECT),
+    12: ("tabs in plain text", CORRECT),
+    13: ("an empty line to translate", CORRECT),
+    14: ("only white space or zero-width characters", CORRECT),
+    15: ("blank on one side of a training pair", CORRECT),
+    16: ("line counts of the two sides differ", REFUSED),
+    17: ("counts equal, but shifted in the middle", CORRECT),
+    18: ("hypotheses and references differ in count", REFUSED),
+    19: ("an empty hypothesis", CORRECT),
+    20: ("the same file as hypothesis and reference; an empty file", REFUSED),
+    21: ("one line of 1 MB", CORRECT),
+    22: ("a line longer than the model's maximum", CORRECT),
+    23: ("lines over 4,192 bytes in vocabulary training", CORRECT),
+    24: ("right-to-left text, bidi marks, ZWJ, emoji, combining marks", CORRECT),
+    25: ("text that equals a special token", CORRECT),
+    26: ("line breaks and NUL in what the model writes", CORRECT),
+    27: ("a vocabulary larger than the corpus allows", REFUSED),
+    28: ("a corpus of one line, of one token, of identical lines", CORRECT),
+    29: ("duplicates; overlap of training and validation", CORRECT),
+    30: ("a corpus far larger than memory", CORRECT),
+    31: ("a truncated gzip; a gzip bomb", REFUSED),
+    32: ("a FIFO as input of prepare", CORRECT),
+    33: ("stdin that stays open and drips", CORRECT),
+    34: ("the reader closes the pipe", CORRECT),
+    35: ("stdout is full", REFUSED),
+    # Training, checkpoints, resume
+    36: ("kill -9 at a random step", CORRECT),
+    37: ("kill at every n-th file-system call of a save", CORRECT),
+    38: ("writes that never reached the disk", CORRECT),
+    39: ("SIGTERM, SIGINT, SIGUSR1; a second signal", CORRECT),
+    40: ("the same during compilation, saving, validation", CORRECT),
+    41: ("the disk is full while saving", REFUSED),
+    42: ("a run directory read-only or removed", REFUSED),
+    43: ("the newest checkpoint truncated, emptied, a file missing", CORRECT),
+    44: ("one bit flipped in the weights", REFUSED),
+    45: ("one bit flipped in prepared data, vocabulary, tokenizer", REFUSED),
+    46: ("a checkpoint half copied", REFUSED),
+    47: ("a checkpoint of another architecture", REFUSED),
+    48: ("resume with changed data, vocabulary, seed, batch rule", REFUSED),
+    49: ("resume with another number of devices", CORRECT),
+    50: ("resume at an epoch's end, in epoch 2, at the last step, after it", CORRECT),
+    51: ("early stopping, schedule and best score after a resume", CORRECT),
+    52: ("two trainings in one run directory", REFUSED),
+    53: ("one loss or gradient that is no number", CORRECT),
+    54: ("many of them in a row", REFUSED),
+    55: ("out of memory", REFUSED),
+    56: ("the log after a resume", CORRECT),
+    57: ("the clock jumps", CORRECT),
+    # Decoding, environment, files of strangers
+    58: ("batch size, order, padding; a beam of 1 against greedy", CORRECT),
+    59: ("the last, partial batch", CORRECT),
+    60: ("a GPU is asked for where there is none", REFUSED),
+    61: ("variables of a cluster half set", CORRECT),
+    62: ("a hostile model folder", REFUSED),
+    63: ("a compile cache that others can write", CORRECT),
+    64: ("LANG=C; paths with spaces, newlines, non-ASCII", CORRECT),
+    65: ("no network", CORRECT),
+    66: ("terminal escapes in text of users", CORRECT),
+    67: ("the versions of JAX and Flax that are supported", CORRECT),
+}
