@@ -122,7 +122,8 @@ def trace_of(
     facts, walks = {}, []
     for path, name in zip(models, names_of(models), strict=True):
         translator = Translator.load(path, device)
-        request = translator.request(beam=beam, length_penalty=length_penalty, batch_size=8)
+        # The numbers shown have to add up on paper, which those of a product of rounded operands do not.
+        request = translator.request(beam=beam, length_penalty=length_penalty, batch_size=8, precision="float32")
         facts[name] = dataclasses.asdict(translator.seq2seq.config)
         for place, sentence in enumerate(sentences):
             forced = target[place] if target else None

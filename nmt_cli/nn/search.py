@@ -98,7 +98,6 @@ def no_work(step: Step, sentences: Sentences, first: Beam, rows: int, steps: int
     """Before the first turn: all sentences wait, and all rows are idle."""
     count, width = first.tokens.shape
     given, beam = jax.tree.map(lambda leaf: leaf[:rows], (sentences, first))
-    _, _, weights = jax.eval_shape(step, given.memory, beam.state, beam.tokens)
     turns = steps if rows == count else most_turns(count, rows, steps)
     return Work(
         turn=jnp.zeros((), jnp.int32),
@@ -109,10 +108,16 @@ def no_work(step: Step, sentences: Sentences, first: Beam, rows: int, steps: int
         records=Records(
             taken=jnp.zeros((turns, rows, width), jnp.int32),
             log_probs=jnp.zeros((turns, rows, width), jnp.float32),
-            weights=jnp.zeros((turns, *weights.shape), jnp.float32) if with_weights else None,
+            weights=jnp.zeros((turns, *weights_shape(step, given, beam)), jnp.float32) if with_weights else None,
         ),
         results=Results(first.pool, jnp.zeros((count,), jnp.int32), jnp.zeros((count,), jnp.int32)),
     )
+
+
+def weights_shape(step: Step, given: Sentences, beam: Beam) -> tuple[int, ...]:
+    """[B K S]"""
+    _, _, weights = jax.eval_shape(step, given.memory, beam.state, beam.tokens)
+    return tuple(weights.shape)
 
 
 def most_turns(count: int, rows: int, steps: int) -> int:

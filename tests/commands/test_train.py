@@ -24,6 +24,7 @@ import pytest
 
 from nmt_cli import cli
 from nmt_cli.commands import train
+from nmt_cli.commands.display import Display
 from nmt_cli.data.store import open_data
 from nmt_cli.errors import Exit
 from nmt_cli.run import arrays, checkpoint
@@ -483,10 +484,17 @@ def test_a_hundred_random_kills_change_nothing(home, data, tmp_path, figure):
 
 
 @pytest.mark.fault(50, 59)
-@pytest.mark.parametrize("stop", [6, 7, 29], ids=["at an epoch's end", "in epoch 2", "before the last step"])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        pytest.param(6, id="at an epoch's end"),
+        pytest.param(7, id="in epoch 2", marks=pytest.mark.slow),
+        pytest.param(29, id="before the last step", marks=pytest.mark.slow),
+    ],
+)
 def test_stopped_anywhere_it_ends_in_the_same_parameters(stop, uninterrupted, data, run, nmt):
     prepared = open_data(data)
-    assert len(train.make_batches(prepared, Run(uninterrupted).read_config().train)) == 6
+    assert len(train.make_batches(prepared, Run(uninterrupted).read_config().train, Display(quiet=True))) == 6
     assert nmt("train", data, run, *OPTIONS, "--max-steps", stop)[0] == 0
     assert nmt("train", data, run, *OPTIONS)[0] == 0
     assert digest(run)["last"] == digest(uninterrupted)["last"]

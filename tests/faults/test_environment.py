@@ -67,6 +67,7 @@ for arguments in (
 """
 
 
+@pytest.mark.slow
 @pytest.mark.fault(65)
 def test_nothing_but_the_hub_asks_for_a_network(tmp_path):
     (tmp_path / "a").write_text("".join(f"un {'mot ' * (n % 3)}{n % 7}\n" for n in range(60)))

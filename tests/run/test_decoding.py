@@ -118,7 +118,10 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way",
+    [way if way in ("beam", "samples") else pytest.param(way, marks=pytest.mark.slow) for way in WAYS],
+)
 def test_neighbours_order_and_padding_change_nothing(way, one, parameters):
     search, asked, n_best = WAYS[way]
     group, how = [asked(sentence) for sentence in sentences()], ask(n_best, with_weights=False, **search)
@@ -145,7 +148,8 @@ def test_translations_are_what_was_asked_for(one, parameters):
     found = one.run(parameters[:1], group, ask(n_best=3, with_weights=False, **search))
     for row, sentence in enumerate(group):
         own = len(sentence.prefix) + sum(map(len, sentence.required))
-        for n in range(3):
+        assert found.lengths[row, 0] > 0
+        for n in np.flatnonzero(found.lengths[row]):
             ids = found.ids[row, n, : found.lengths[row, n] - 1].tolist()
             assert ids[: len(sentence.prefix)] == sentence.prefix
             assert all(occurs(phrase, ids) for phrase in sentence.required)
@@ -181,8 +185,8 @@ def test_equal_lines_have_equal_samples_and_another_seed_has_others(one, paramet
     [
         ({"beam": 5, "batch_size": 64}, 64),
         ({"beam": 1000, "batch_size": 64}, 1),
-        ({"method": "mbr", "samples": 100}, 8),
-        ({"method": "mbr", "samples": 200}, 5),
+        ({"method": "mbr", "samples": 100}, 3),
+        ({"method": "mbr", "samples": 200}, 1),
     ],
 )
 def test_memory_is_bounded_by_lines_times_hypotheses(search, rows):

@@ -11,9 +11,10 @@ import pytest
 from nmt_cli import config
 from nmt_cli.config import Config
 from nmt_cli.errors import Exit, UserError
-from nmt_cli.run import settings
+from nmt_cli.run import device, settings
+from nmt_cli.run.device import fast_precision
 from nmt_cli.run.directory import Run
-from nmt_cli.run.settings import MAY_CHANGE, fast_precision, settle
+from nmt_cli.run.settings import MAY_CHANGE, settle
 
 
 class SomeData:
@@ -97,12 +98,12 @@ def test_a_precision_that_was_asked_for_is_kept(run):
 )
 def test_processors_train_in_bfloat16_where_they_multiply_it(tmp_path, monkeypatch, flags, precision):
     (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
-    monkeypatch.setattr(settings, "Path", lambda _: tmp_path / "cpuinfo")
+    monkeypatch.setattr(device, "Path", lambda _: tmp_path / "cpuinfo")
     assert fast_precision("cpu") == precision
 
 
 def test_a_processor_that_nothing_is_known_of_trains_in_float32(tmp_path, monkeypatch):
-    monkeypatch.setattr(settings, "Path", lambda _: tmp_path / "nothing")
+    monkeypatch.setattr(device, "Path", lambda _: tmp_path / "nothing")
     assert fast_precision("cpu") == "float32"
 
 

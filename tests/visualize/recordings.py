@@ -72,7 +72,7 @@ def make_translator(kind: str) -> Translator:
     made = jax.eval_shape(partial(seq2seq.init, method="loss"), jax.random.key(0), Batch(ids, mask, ids, ids, mask))
     rng = np.random.default_rng(3)
     parameters = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), made["params"])
-    search = config.Search(beam=3, max_length=12, max_ratio=0.5, batch_size=8)
+    search = config.Search(beam=3, max_length=12, max_ratio=0.5, batch_size=8, precision="float32")
     return Translator(seq2seq, parameters, tokenizer, tokenizer, search)
 
 

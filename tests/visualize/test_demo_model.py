@@ -17,7 +17,7 @@ SENTENCE = "la zone économique européenne"
 def run(tmp_path_factory):
     """The run that `nmt demo` makes."""
     folder = tmp_path_factory.mktemp("demo")
-    demo.show(folder, "cpu")
+    demo.show(folder, "cpu", demo.execute_nmt)
     return folder / "run"
 
 
