@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from recordings import KINDS, Recording, make_recording
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items):
     """On one process: recordings take seconds each, and every process would make its own."""
     for item in items:
