@@ -48,9 +48,8 @@ format: $(INSTALLED) ## Let ruff format the code and mend what it safely can
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
 
-# Compiling is most of the time of the quick tests, so they compile without optimisation; the slow ones compile as users do.
 test: $(INSTALLED) ## The quick tests, on two processes
-	@XLA_FLAGS=--xla_backend_optimization_level=0 $(BIN)/python -m pytest --quiet -n 2 --dist loadgroup -m "not slow"
+	@$(BIN)/python -m pytest --quiet -n 2 --dist loadgroup -m "not slow"
 
 test-slow: $(INSTALLED) ## The tests that take minutes and all of the fault table; prints its tally and the figures
 	@$(BIN)/python -m pytest --quiet -m "slow or fault"

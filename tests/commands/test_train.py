@@ -500,6 +500,7 @@ def test_stopped_anywhere_it_ends_in_the_same_parameters(stop, uninterrupted, da
     assert digest(run)["last"] == digest(uninterrupted)["last"]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(51)
 def test_patience_plateau_and_best_score_are_taken_up_after_a_resume(data, run, nmt, tmp_path):
     options = {"learning_rate": 1e-12, "warmup_steps": 0, "schedule": "plateau", "plateau_patience": 1, "patience": 5}

@@ -289,6 +289,7 @@ def test_what_a_line_asks_for_reaches_its_first_sentence(translator):
     assert first.forbidden == second.forbidden == [la, un]
 
 
+@pytest.mark.slow
 def test_two_models_are_better_informed_than_one(translator, lines):
     """The log-probability that an ensemble gives is that of the mean of its members' probabilities."""
     other = jax.tree.map(lambda leaf: leaf[::-1], translator.parameters)
