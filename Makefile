@@ -49,7 +49,7 @@ format: $(INSTALLED) ## Let ruff format the code and mend what it safely can
 	@$(BIN)/ruff format --quiet
 
 test: $(INSTALLED) ## The quick tests, on two processes
-	@$(BIN)/python -m pytest --quiet -n 2 --dist loadgroup -m "not slow"
+	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal -m "not slow"
 
 test-slow: $(INSTALLED) ## The tests that take minutes and all of the fault table; prints its tally and the figures
 	@$(BIN)/python -m pytest --quiet -m "slow or fault"

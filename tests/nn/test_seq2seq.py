@@ -25,7 +25,17 @@ from tests.nn.small_models import (
 )
 
 # Compiling is most of the time: the scope brings the tests of one model together, and so mostly into one process.
-every_model = pytest.mark.parametrize("config", MODELS.values(), ids=MODELS.keys(), scope="module")
+# Models whose parts are all in others as well: for the slow suite.
+MORE = {
+    *("lstm-general-encoder3", "lstm-additive-decoder3", "gru-general-feed-last", "gru-additive-zero"),
+    *("gru-none-encoder2", "gru-general-feed-zero", "bahdanau-deep-covered", "cho-deep", "gnmt_v2-local-p"),
+    *("conditional-lstm", "conditional-zoneout"),
+}
+every_model = pytest.mark.parametrize(
+    "config",
+    [pytest.param(MODELS[name], id=name, marks=pytest.mark.slow if name in MORE else ()) for name in MODELS],
+    scope="module",
+)
 # In lower precision a few models stand for all in the quick suite.
 FEW = ("lstm-general-feed", "lstm-none-last", "gru-additive-feed-deep")
 few_models = pytest.mark.parametrize(
