@@ -515,6 +515,7 @@ def test_patience_plateau_and_best_score_are_taken_up_after_a_resume(data, run, 
     assert load_model(run / "best").card["step"] == load_model(tmp_path / "whole" / "best").card["step"]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(49)
 def test_another_number_of_devices_makes_no_difference(uninterrupted, data, run, nmt, monkeypatch):
     assert nmt("train", data, run, *OPTIONS, "--max-steps", 15)[0] == 0

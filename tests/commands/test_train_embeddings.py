@@ -49,6 +49,7 @@ def test_frozen_vectors_come_through_training_and_the_run_needs_their_file_no_mo
         np.testing.assert_array_equal(model.parameters["source_embedding"][id], np.float32(VECTORS[word]))
 
 
+@pytest.mark.slow
 def test_a_run_that_has_begun_takes_no_other_vectors(data, vectors, tmp_path, capsys):
     arguments = ["train", data, tmp_path / "run", *OPTIONS, "--max-steps", 1, "--quiet"]
     assert call(*arguments) == 0

@@ -89,6 +89,7 @@ def test_an_ensemble_of_a_model_with_itself_translates_as_the_model(one, two, pa
     np.testing.assert_allclose(twice.scores[:5], alone.scores[:5], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_two_models_is_neither_of_them(one, two, parameters):
     found = [one.run([own], sentences(), ask()).ids.tolist() for own in parameters]
     assert two.run(parameters, sentences(), ask()).ids.tolist() not in found

@@ -136,6 +136,7 @@ def test_samples_are_as_many_as_asked_for_and_the_same_in_any_order(translator, 
     assert [[h.text for h in t.n_best] for t in again] == [[h.text for h in t.n_best] for t in found]
 
 
+@pytest.mark.slow
 def test_minimum_bayes_risk_picks_among_the_samples(translator, lines):
     samples = translator.translate(lines[:4], method="sample", n_best=6)
     for drawn, picked in zip(samples, translator.translate(lines[:4], method="mbr", samples=6, n_best=2), strict=True):

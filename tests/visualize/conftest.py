@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from recordings import KINDS, Recording, make_recording
+from recordings import Recording, every_kind, make_recording
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=every_kind)
 def recording(request) -> Recording:
     return make_recording(request.param)
 

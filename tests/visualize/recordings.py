@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from nmt_cli import config
 from nmt_cli.batch import Batch
@@ -48,6 +49,9 @@ KINDS = {
     "conditional": {"cell": "gru", "attention": "dot", "decoder": "conditional", "input_feeding": False},
     "cho": {"cell": "gru", "attention": "none", "decoder": "cho", "bidirectional": False, "input_feeding": False},
 }  # fmt: skip
+# A recording takes seconds: models whose parts are drawn in others as well are for the slow suite.
+MORE = ("additive", "conditional", "cho", "gnmt_v2")
+every_kind = [pytest.param(kind, marks=pytest.mark.slow if kind in MORE else ()) for kind in KINDS]
 BOTH_WAYS = ("energies", "weights", "window", "coverage")  # [T S]
 
 

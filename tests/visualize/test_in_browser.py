@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import cache
+from pathlib import Path
 
 import pytest
 from browser import Browser, find_browser
-from recordings import KINDS, long_walk, make_recording
+from recordings import every_kind, long_walk, make_recording
 
 from nmt_cli.visualize.page import build_page
 from nmt_cli.visualize.trace import Trace
@@ -27,22 +29,30 @@ def window(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory):
-    """A page of each kind of model, by its name, and one of two models side by side."""
+def page_of(tmp_path_factory):
+    """The page of a kind of model, by its name, or of two models side by side: made when it is first asked for."""
     folder = tmp_path_factory.mktemp("pages")
-    traces = {kind: make_recording(kind).trace for kind in KINDS}
-    other = dataclasses.replace(traces["additive"].walks[0], model="other")
-    models = {**traces["general"].models, "other": traces["additive"].models["small"]}
-    traces["both"] = Trace(models, [*traces["general"].walks, other])
-    for kind, trace in traces.items():
-        (folder / f"{kind}.html").write_text(build_page(trace), encoding="utf-8")
-    return folder
+
+    @cache
+    def written(kind: str) -> Path:
+        path = folder / f"{kind}.html"
+        path.write_text(build_page(side_by_side() if kind == "both" else make_recording(kind).trace), encoding="utf-8")
+        return path
+
+    return written
+
+
+def side_by_side() -> Trace:
+    """A sentence through two models."""
+    general, additive = make_recording("general").trace, make_recording("additive").trace
+    other = dataclasses.replace(additive.walks[0], model="other")
+    return Trace({**general.models, "other": additive.models["small"]}, [*general.walks, other])
 
 
 @pytest.fixture
-def page(window, pages):
+def page(window, page_of):
     """The walk of a model with general attention, at its start."""
-    window.open(pages / "general.html")
+    window.open(page_of("general"))
     return window
 
 
@@ -80,9 +90,9 @@ def number(text: str) -> float:
     return float(text.replace(MINUS, "-"))
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "both"])
-def test_every_moment_can_be_drawn_without_errors_and_without_the_network(window, pages, kind):
-    window.open(pages / f"{kind}.html")
+@pytest.mark.parametrize("kind", [*every_kind, "both"])
+def test_every_moment_can_be_drawn_without_errors_and_without_the_network(window, page_of, kind):
+    window.open(page_of(kind))
     window.run(f"for (let i = 0; i < clock.moments.length; i++) {{ clock.seek(i, 0.5); {DRAW}; }}")
     assert window.run("document.body.innerText.match(/[a-z]+_[a-z_]+/g)") is None  # a text without words is its key
     assert texts(window, "section.figure h2 .number") == [str(place) for place in range(1, 11)]
@@ -91,9 +101,9 @@ def test_every_moment_can_be_drawn_without_errors_and_without_the_network(window
     assert [url for url in window.requests if not url.startswith("file:")] == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_cells_gates_make_its_state_from_the_one_before(window, pages, kind):
-    window.open(pages / f"{kind}.html")
+@pytest.mark.parametrize("kind", every_kind)
+def test_every_cells_gates_make_its_state_from_the_one_before(window, page_of, kind):
+    window.open(page_of(kind))
     worst = """
       (() => {
         const { walk } = walks[0];
@@ -120,14 +130,14 @@ def test_every_cells_gates_make_its_state_from_the_one_before(window, pages, kin
         ("conditional", "recur energies weights context climb combine logits"),
     ],
 )  # fmt: skip
-def test_a_step_is_drawn_in_the_order_in_which_the_decoder_computes_it(window, pages, kind, parts):
-    window.open(pages / f"{kind}.html")
+def test_a_step_is_drawn_in_the_order_in_which_the_decoder_computes_it(window, page_of, kind, parts):
+    window.open(page_of(kind))
     assert window.run("clock.parts") == [*parts.split(), "choose"]
 
 
 @pytest.mark.parametrize("kind", ["general", "local-p", "multi-head", "bahdanau", "conditional"])
-def test_the_sum_on_the_screen_adds_up(window, pages, kind):
-    window.open(pages / f"{kind}.html")
+def test_the_sum_on_the_screen_adds_up(window, page_of, kind):
+    window.open(page_of(kind))
     go_to(window, 1, "context")
     (line,) = texts(window, "#context-sum")
     left, right, result = line.split(" = ")
@@ -135,8 +145,8 @@ def test_the_sum_on_the_screen_adds_up(window, pages, kind):
     assert sum(terms_of(right)) == pytest.approx(number(result), abs=0.004)
 
 
-def test_local_attention_multiplies_on_the_screen(window, pages):
-    window.open(pages / "local-p.html")
+def test_local_attention_multiplies_on_the_screen(window, page_of):
+    window.open(page_of("local-p"))
     go_to(window, 1, "weights")
     rows = window.run(
         "[...document.querySelectorAll('#attention tbody tr:not(.out-of-reach)')].map((row) =>"
@@ -260,8 +270,8 @@ def test_pieces_can_be_merged_to_words(window, tmp_path):
     assert sum(number(title.rsplit(": ", 1)[1]) for title in titles) == pytest.approx(len(target), abs=0.02)
 
 
-def test_two_models_stand_side_by_side(window, pages):
-    window.open(pages / "both.html")
+def test_two_models_stand_side_by_side(window, page_of):
+    window.open(page_of("both"))
     assert texts(window, "#whatif .side-by-side h3") == ["small", "other"]
     assert window.run("document.querySelectorAll('#whatif .side-by-side .matrix').length") == 2
 
@@ -346,15 +356,15 @@ def test_every_control_has_a_name_and_every_figure_a_heading(page):
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_nothing_sticks_out_of_the_page(window, pages, width):
-    window.open(pages / "general.html", width, 800)
+def test_nothing_sticks_out_of_the_page(window, page_of, width):
+    window.open(page_of("general"), width, 800)
     assert window.run("document.documentElement.scrollWidth") <= width
 
 
-def test_with_reduced_motion_play_goes_from_moment_to_moment(window, pages):
+def test_with_reduced_motion_play_goes_from_moment_to_moment(window, page_of):
     window.prefer(prefers_reduced_motion="reduce")
     try:
-        window.open(pages / "general.html")
+        window.open(page_of("general"))
         window.run("clock.seek(1, 0.2)")
         assert window.run("clock.now.progress") > 0.99
     finally:
