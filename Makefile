@@ -16,6 +16,11 @@ help: ## Show this list
 
 install: $(INSTALLED) ## Make .venv with exactly the versions of requirements.txt
 
+# What the commands import, imported once: Python then keeps it compiled. Where PYTHONDONTWRITEBYTECODE is set it never
+# would, and each start of nmt would take three times as long (3.7 instead of 1.2 s of nmt translate, measured).
+IMPORTS := import datasets, orbax.checkpoint, sacrebleu, nmt_cli.commands.prepare, nmt_cli.commands.train, \
+	nmt_cli.commands.translate, nmt_cli.commands.eval, nmt_cli.commands.info, nmt_cli.commands.visualize
+
 # --no-deps: the lock is complete, and pip need not work that out again. --no-compile: half the time; Python compiles
 # what is imported. -qq: errors only.
 $(INSTALLED): requirements.txt pyproject.toml
@@ -25,6 +30,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --no-compile \
 		-r requirements.txt
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c '$(IMPORTS)'
 	@touch $@
 
 demo: $(INSTALLED) ## Prepare, train, translate and score a small corpus, offline

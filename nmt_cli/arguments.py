@@ -25,6 +25,14 @@ class Language(StrEnum):
     KO = "ko"
 
 
+class Method(StrEnum):
+    """How a translation is looked for."""
+
+    BEAM = "beam"
+    SAMPLE = "sample"
+    MBR = "mbr"
+
+
 class BadLines(StrEnum):
     """What happens to lines that are not UTF-8."""
 
@@ -48,6 +56,11 @@ def option_names(incomplete: str) -> list[tuple[str, str]]:
 
     options = ((f"{name}.{f.name}=", f.metadata["help"]) for name, section in SECTIONS.items() for f in fields(section))
     return [(option, explanation) for option, explanation in options if option.startswith(incomplete)]
+
+
+def search_option_names(incomplete: str) -> list[tuple[str, str]]:
+    """Those of the section [search]."""
+    return [option for option in option_names(incomplete) if option[0].startswith("search.")]
 
 
 RecipeOption = Annotated[
@@ -85,6 +98,27 @@ LengthPenaltyOption = Annotated[
 ]
 BatchSizeOption = Annotated[
     int | None, typer.Option(min=1, metavar="N", show_default=FromModel, help="Lines translated at a time.")
+]
+MethodOption = Annotated[
+    Method | None,
+    typer.Option(
+        show_default=FromModel,
+        help="Beam search; random samples; or, of random samples, the one most like the others (minimum Bayes risk).",
+    ),
+]
+SeedOption = Annotated[
+    int | None, typer.Option(min=0, metavar="N", show_default=FromModel, help="Samples follow from it and the line.")
+]
+SearchSetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="SEARCH.KEY=VALUE",
+        default_factory=list,
+        show_default=False,
+        autocompletion=search_option_names,
+        help="Change any setting of the search, for example search.top_k=10 or search.no_repeat=3. May be repeated.",
+    ),
 ]
 
 DataOutput = Annotated[Path, typer.Argument(metavar="DATA", help="The directory to write.")]
@@ -146,6 +180,14 @@ MaxSteps = Annotated[
 MaxMinutes = Annotated[
     float | None, typer.Option(metavar="M", help="Stop after this many minutes of training, all sittings together.")
 ]
+SourceEmbeddings = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Word vectors (word2vec, GloVe or fastText, as text; .gz too) that source embeddings begin with.",
+    ),
+]
+TargetEmbeddings = Annotated[Path | None, typer.Option(metavar="FILE", help="The same for target embeddings.")]
 Tensorboard = Annotated[
     bool, typer.Option("--tensorboard", help="Also write TensorBoard events (pip install 'nmt-cli[tensorboard]').")
 ]
@@ -155,13 +197,6 @@ StrictCheckpoint = Annotated[
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A run directory or a model folder.")]
 TextInput = Annotated[Path, typer.Argument(metavar="INPUT", help="Text, one sentence a line; - is stdin.")]
-TextOutput = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where translations go; - is stdout.")]
-NBest = Annotated[int, typer.Option(min=1, metavar="N", help="Translations of each line, best first; at most --beam.")]
-Scores = Annotated[bool, typer.Option("--scores", help="Put the score and a tab before each translation.")]
-JsonLines = Annotated[bool, typer.Option("--json", help="One JSON object a line: text, score, tokens, flags.")]
-StrictInput = Annotated[
-    bool, typer.Option("--strict", help="Refuse input that is not UTF-8; else its bytes are replaced.")
-]
 
 OptionalModel = Annotated[Path | None, typer.Argument(metavar="MODEL", help="A run directory or a model folder.")]
 SourceText = Annotated[Path | None, typer.Option("--source", "-s", metavar="FILE", help="Text for MODEL to translate.")]

@@ -6,18 +6,14 @@ takes here, by the same names.
 
 from __future__ import annotations
 
-import importlib
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from nmt_cli import __version__, arguments
-from nmt_cli.errors import Exit, UserError
+from nmt_cli import __version__, arguments, calling, translating
+from nmt_cli.process import use_huge_pages
 
 app = typer.Typer(
     name="nmt",
@@ -31,44 +27,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-
-
-@contextmanager
-def exit_codes() -> Iterator[None]:
-    """Turn what went wrong into a message on stderr and an exit code."""
-    try:
-        yield
-        sys.stdout.flush()
-        return
-    except UserError as error:
-        code = error.code
-        print(f"nmt: {error}", file=sys.stderr)
-    except BrokenPipeError:
-        code = Exit.CLOSED_PIPE
-    except KeyboardInterrupt:
-        code = Exit.INTERRUPTED
-    except OSError as error:  # where files are written, data/staging.py names them: nameless, it is stdout
-        code = Exit.RESOURCE
-        print(f"nmt: {error.strerror or error}: {error.filename or 'stdout'}", file=sys.stderr)
-    flush_or_discard_stdout()
-    sys.exit(code)
-
-
-def flush_or_discard_stdout() -> None:
-    """Write out what stdout still holds. Where that fails, drop it: Python would complain about it again at exit."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def call(command: str, given: dict[str, Any]) -> None:
-    """Load `nmt_cli.commands.<command>` and run it.
-
-    Errors are caught here and not around `app()`, because Typer turns a closed pipe into exit code 1.
-    """
-    with exit_codes():
-        importlib.import_module(f"nmt_cli.commands.{command}").run(**given)
 
 
 def show_version(wanted: bool) -> None:
@@ -112,7 +70,7 @@ def prepare(
       nmt prepare data -s train.fr -t train.en --valid-source val.fr --valid-target val.en
       nmt prepare data --corpus pairs.tsv -s fr -t en
     """
-    call("prepare", locals())
+    calling.call("prepare", locals())
 
 
 @app.command()
@@ -124,6 +82,8 @@ def train(
     overrides: arguments.SetOption,
     max_steps: arguments.MaxSteps = None,
     max_minutes: arguments.MaxMinutes = None,
+    source_embeddings: arguments.SourceEmbeddings = None,
+    target_embeddings: arguments.TargetEmbeddings = None,
     device: arguments.DeviceOption = arguments.Device.AUTO,
     tensorboard: arguments.Tensorboard = False,
     strict: arguments.StrictCheckpoint = False,
@@ -138,33 +98,12 @@ def train(
       nmt train data run
       nmt train data run --recipe multi30k-fr-en --set train.max_steps=2000
     """
-    call("train", locals())
+    calling.call("train", locals())
 
 
-@app.command()
-def translate(
-    model: arguments.ModelArgument,
-    input: arguments.TextInput = Path("-"),
-    *,
-    output: arguments.TextOutput = Path("-"),
-    beam: arguments.BeamOption = None,
-    n_best: arguments.NBest = 1,
-    length_penalty: arguments.LengthPenaltyOption = None,
-    batch_size: arguments.BatchSizeOption = None,
-    scores: arguments.Scores = False,
-    json: arguments.JsonLines = False,
-    strict: arguments.StrictInput = False,
-    device: arguments.DeviceOption = arguments.Device.AUTO,
-    quiet: arguments.QuietOption = False,
-) -> None:
-    """Translate text: a line out for every line in.
-
-    \b
-    Examples:
-      echo "Un chien court." | nmt translate run
-      nmt translate run test.fr -o test.en --beam 10
-    """
-    call("translate", locals())
+app.command()(translating.translate)
+app.command()(translating.score)
+app.command()(translating.average)
 
 
 @app.command("eval")
@@ -177,6 +116,8 @@ def evaluate(
     metric: arguments.MetricOption = "bleu",
     beam: arguments.BeamOption = None,
     length_penalty: arguments.LengthPenaltyOption = None,
+    method: arguments.MethodOption = None,
+    overrides: arguments.SearchSetOption,
     batch_size: arguments.BatchSizeOption = None,
     bootstrap: arguments.Bootstrap = 1000,
     lowercase: arguments.LowercaseOption = False,
@@ -194,7 +135,7 @@ def evaluate(
       nmt eval run --source test.fr --reference test.en
       nmt eval --hypothesis output.en --reference test.en --metric bleu,chrf
     """
-    call("eval", locals())
+    calling.call("eval", locals())
 
 
 @app.command()
@@ -228,7 +169,7 @@ def visualize(
       nmt visualize run "Je suis étudiant." --heatmap alignment.svg
       nmt visualize run --training curves.svg
     """
-    call("visualize", locals())
+    calling.call("visualize", locals())
 
 
 @app.command()
@@ -242,7 +183,7 @@ def info(path: arguments.InfoPath, *, json: arguments.JsonOption = False) -> Non
       nmt info run
       nmt info data --json
     """
-    call("info", locals())
+    calling.call("info", locals())
 
 
 @app.command()
@@ -257,7 +198,7 @@ def verify(path: arguments.InfoPath, *, json: arguments.JsonOption = False) -> N
       nmt verify run
       nmt verify run/best --json
     """
-    call("verify", locals())
+    calling.call("verify", locals())
 
 
 @app.command()
@@ -268,19 +209,7 @@ def demo(
 
     Prepares, trains, translates and scores, showing each command. Needs no network and a minute or two.
     """
-    call("demo", locals())
-
-
-def use_huge_pages() -> None:
-    """Start this process again with an allocator that asks Linux for huge pages, if it is not so already.
-
-    An update allocates and frees some hundred MB; page by page, that cost a fifth of the time of training (measured).
-    The GNU C library reads the setting when a process starts, so there is no later moment.
-    """
-    name, setting = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"
-    if sys.platform == "linux" and "glibc.malloc.hugetlb" not in os.environ.get(name, ""):
-        tunables = ":".join(filter(None, [os.environ.get(name), setting]))
-        os.execve(sys.executable, sys.orig_argv, {**os.environ, name: tunables})  # noqa: S606 (ourselves)
+    calling.call("demo", locals())
 
 
 def main() -> None:

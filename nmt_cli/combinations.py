@@ -22,6 +22,9 @@ def refusals(config: Any) -> Iterator[Refusal]:
     yield from attention(model)
     yield from no_attention(model)
     yield from ties(model, config.data)
+    yield from searching(config.search, model)
+    yield from regularisation(config)
+    yield from word_vectors(model, config.train)
 
 
 def encoder(model: Any) -> Iterator[Refusal]:
@@ -123,4 +126,63 @@ def ties(model: Any, data: Any) -> Iterator[Refusal]:
         f"{which} an output layer tied to embeddings of {model.embedding_size} "
         f"cannot read {model.decoder_units} decoder units",
         "make embedding_size and decoder_units equal, or set model.tied_embeddings = 'none'",
+    )
+
+
+def searching(search: Any, model: Any) -> Iterator[Refusal]:
+    """How translations are looked for."""
+    narrowed = [name for name, off in (("temperature", 1), ("top_k", 0), ("top_p", 1)) if getattr(search, name) != off]
+    yield (
+        search.method == "beam" and bool(narrowed),
+        f"search.{''.join(narrowed[:1])} changes nothing in beam search",
+        "set search.method = 'sample' or 'mbr'",
+    )
+    yield (
+        search.groups > 1 and search.method != "beam",
+        f"search.groups = {search.groups} are parts of a beam, and search.method = {search.method!r} has none",
+        "set search.groups = 1, or search.method = 'beam'",
+    )
+    yield (
+        search.groups > 1 and search.beam % search.groups > 0,
+        f"search.beam = {search.beam} cannot be divided among search.groups = {search.groups}",
+        "make beam a multiple of groups",
+    )
+    yield (
+        search.coverage_penalty > 0 and model.attention == "none",
+        "search.coverage_penalty looks at attention, and there is none",
+        "set search.coverage_penalty = 0, or choose model.attention",
+    )
+    yield (
+        0 < search.max_output < search.min_output,
+        f"search.min_output = {search.min_output} is above search.max_output = {search.max_output}",
+        "make max_output larger, or 0 for no limit",
+    )
+
+
+def regularisation(config: Any) -> Iterator[Refusal]:
+    """What is dropped in training."""
+    yield (
+        config.model.memory_zoneout > 0 and not config.model.cell.startswith("lstm"),
+        f"model.memory_zoneout = {config.model.memory_zoneout} is for an LSTM's memory, which a "
+        f"{config.model.cell} has not",
+        "set model.memory_zoneout = 0 and model.zoneout, or model.cell = 'lstm'",
+    )
+    yield (
+        config.train.bpe_dropout > 0 and config.data.tokenizer != "bpe",
+        f"train.bpe_dropout leaves out merges of byte-pair encoding, but data.tokenizer = {config.data.tokenizer!r}",
+        "prepare with data.tokenizer = 'bpe', or set train.bpe_dropout = 0",
+    )
+
+
+def word_vectors(model: Any, train: Any) -> Iterator[Refusal]:
+    """Embeddings that begin with vectors from a file."""
+    yield (
+        model.tied_embeddings == "all" and bool(train.source_embeddings and train.target_embeddings),
+        "model.tied_embeddings = 'all' shares one embedding between both languages, which cannot begin as two files",
+        "give one of train.source_embeddings and train.target_embeddings, or set model.tied_embeddings = 'target'",
+    )
+    yield (
+        train.freeze_embeddings and not (train.source_embeddings or train.target_embeddings),
+        "train.freeze_embeddings = true has no vectors to keep",
+        "set train.source_embeddings or train.target_embeddings to a file, or train.freeze_embeddings = false",
     )

@@ -1,4 +1,4 @@
-"""Recipes and configuration: every option, its default, its range and its explanation, in this one place.
+"""Recipes and configurations: how they are read, laid over each other and checked; the options are in sections.py.
 
 A recipe is TOML with the sections `[data]`, `[model]`, `[train]` and `[search]`. A `Config` is what comes out when
 the defaults, the defaults for the size of the corpus, the recipe and `--set section.key=value` are laid over each
@@ -14,133 +14,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, get_type_hints
 
-from nmt_cli.combinations import refusals
+from nmt_cli.combinations import refusals, searching
 from nmt_cli.errors import UserError
-from nmt_cli.options import check_value, nearest, option
+from nmt_cli.options import check_value, nearest
+from nmt_cli.sections import Data, Model, Search, Train
+
+__all__ = ["Data", "Model", "Search", "Train"]  # the sections of a configuration, used through this file
 
 Sections = dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Data:
-    """How text becomes ids."""
-
-    tokenizer: Literal["bpe", "unigram", "char", "word"] = option("bpe", "how text is cut into pieces")
-    vocabulary: Literal["joint", "separate"] = option("joint", "one vocabulary for both languages, or one for each")
-    vocabulary_size: int = option(8000, "pieces in a vocabulary, special ones included", least=8, most=1_000_000)
-    lowercase: bool = option(False, "lower-case all text, for good: translations come out in lower case")
-    max_length: int = option(100, "longest sentence kept for training, in pieces", least=1, most=2000)
-    max_ratio: float = option(9.0, "drop a pair when one side has this many times the pieces of the other", least=1.0)
-    drop_duplicates: bool = option(False, "keep only the first of identical pairs")
-
-
-@dataclass(frozen=True)
-class Model:
-    """The encoder-decoder and its sizes."""
-
-    cell: Literal["lstm", "lstm_peephole", "lstm_layer_norm", "gru", "gru_reset_before", "gru_layer_norm"] = option(
-        "lstm", "the recurrent cell of encoder and decoder"
-    )
-    embedding_size: int = option(512, "size of an embedding vector (E)", least=1)
-    encoder_layers: int = option(1, "recurrent layers of the encoder", least=1, most=32)
-    encoder_units: int = option(512, "size of an annotation (D); each direction has half of it", least=1)
-    bidirectional: bool = option(True, "read the source in both directions")
-    bidirectional_layers: int = option(0, "how many layers do, from the first (GNMT: 1); 0 for all", least=0)
-    reverse_source: bool = option(False, "read the source from its end to its beginning (Sutskever 2014)")
-    decoder: Literal["luong", "bahdanau", "cho", "gnmt", "gnmt_v2", "conditional"] = option(
-        "luong", "when the decoder looks at the source, and what is made of it"
-    )
-    decoder_layers: int = option(1, "recurrent layers of the decoder", least=1, most=32)
-    decoder_units: int = option(512, "hidden units of the decoder (H)", least=1)
-    attention: Literal[
-        "none", "dot", "general", "concat", "location", "scaled_luong", "additive", "normed_bahdanau", "multi_head"
-    ] = option("general", "how annotations are scored")
-    attention_units: int = option(512, "units of additive attention's hidden layer (A)", least=1)
-    attention_heads: int = option(4, "heads of multi_head attention (N), which is additive", least=1)
-    attention_positions: int = option(128, "source pieces that location attention sees", least=1)
-    attention_span: Literal["global", "local-m", "local-p"] = option(
-        "global", "look at the whole source, or around the time step or a predicted position (Luong 2015)"
-    )
-    attention_window: int = option(10, "pieces that local attention sees on either side", least=1)
-    coverage: bool = option(False, "additive attention knows what it has looked at (Tu et al. 2016)")
-    input_feeding: bool = option(True, "feed the attentional vector into the next decoder step (Luong 2015)")
-    bridge: Literal["zero", "last", "dense"] = option("dense", "how the decoder's first state is made")
-    residual_from: int = option(0, "first layer (counted from 1) with a residual connection; 0 for none", least=0)
-    tied_embeddings: Literal["none", "target", "all"] = option(
-        "target", "share the target embedding with the output layer, or with the source embedding as well"
-    )
-    dropout: float = option(0.2, "probability of dropping a unit between layers", least=0.0, most=0.95)
-    state_dropout: float = option(
-        0.0, "probability of dropping a hidden unit for a whole sentence (Gal & Ghahramani 2016)", least=0.0, most=0.95
-    )
-    variational_dropout: bool = option(False, "keep one dropout mask over all time steps of a sentence")
-    initialization: Literal["glorot", "uniform", "normal"] = option("glorot", "how matrices begin")
-    initial_range: float = option(0.1, "uniform: the largest number; normal: the deviation", least=0.0)
-    forget_bias: float = option(1.0, "what the bias of an LSTM's forget gate begins with")
-
-
-@dataclass(frozen=True)
-class Train:
-    """How parameters are found."""
-
-    seed: int = option(1, "every random choice follows from it", least=0, most=2**31 - 1)
-    optimizer: Literal["adam", "adamw", "sgd", "adafactor", "nadam", "radam", "lion", "adagrad", "rmsprop"] = option(
-        "adam", "the optimizer, by its name in optax"
-    )
-    learning_rate: float = option(1e-3, "the peak of the learning rate", least=0.0)
-    beta1: float = option(0.9, "decay of the first moment of the Adam family; momentum of sgd", least=0.0, most=1.0)
-    beta2: float = option(0.98, "decay of the second moment of the Adam family", least=0.0, most=1.0)
-    epsilon: float = option(1e-8, "added to the denominator of the Adam family", least=0.0)
-    weight_decay: float = option(0.01, "decoupled weight decay of adamw and lion", least=0.0)
-    schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau", "luong5", "luong10", "luong234"] = option(
-        "inverse_sqrt", "how the learning rate changes after warm-up"
-    )
-    warmup_steps: int = option(400, "steps in which the learning rate rises from zero", least=0)
-    decay_steps: int = option(0, "steps until cosine reaches its floor; 0 for the whole training", least=0)
-    plateau_factor: float = option(
-        0.5, "plateau: multiply the rate by this when validation stalls", least=0.0, most=1.0
-    )
-    plateau_patience: int = option(2, "plateau: validations without a gain before it does", least=0)
-    batch_tokens: int = option(2000, "target tokens in a batch, padding included", least=16)
-    max_shapes: int = option(12, "shapes of batches; more pad less and compile longer", least=1, most=16)
-    accumulate: int = option(1, "batches whose gradients make one update", least=1)
-    max_steps: int = option(10_000, "stop after this many updates", least=1)
-    max_minutes: float = option(
-        0.0, "stop after this many minutes of training, all sittings together; 0 for no limit", least=0.0
-    )
-    label_smoothing: float = option(
-        0.1, "share of the target probability spread over the vocabulary", least=0.0, most=0.9
-    )
-    clip_norm: float = option(1.0, "scale gradients down to this global norm; 0 for no clipping", least=0.0)
-    ema_decay: float = option(
-        0.0, "decay of the moving average of parameters used to translate; 0 for none", least=0.0, most=1.0
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = option(
-        "auto", "numbers that matrix products multiply; sums, states and parameters stay float32"
-    )
-    eval_every: int = option(500, "steps between validations", least=1)
-    eval_lines: int = option(1000, "lines of the validation set that are translated at each validation", least=0)
-    metric: Literal["bleu", "chrf", "loss"] = option("bleu", "what chooses the best model")
-    patience: int = option(0, "validations without a gain before training stops; 0 for never", least=0)
-    save_every: int = option(500, "steps between checkpoints", least=1)
-    keep: int = option(2, "checkpoints kept besides the best model", least=1)
-    log_every: int = option(50, "steps between lines of the log", least=1)
-
-
-@dataclass(frozen=True)
-class Search:
-    """How a translation is looked for."""
-
-    beam: int = option(5, "hypotheses kept at each step; 1 is greedy", least=1, most=1000)
-    length_penalty: float = option(0.6, "alpha of Wu et al. 2016, equation 14; 0 for none", least=0.0)
-    max_length: int = option(200, "longest source line in pieces; longer ones are cut and flagged", least=1)
-    max_ratio: float = option(2.0, "longest translation, in times the source's pieces (and 10 more)", least=0.1)
-    batch_size: int = option(64, "lines translated at a time", least=1)
-    ensemble: Literal["probabilities", "log_probabilities"] = option(
-        "probabilities", "what is averaged at each step where several models translate together"
-    )
 
 
 @dataclass(frozen=True)
@@ -208,6 +91,17 @@ def parse_overrides(overrides: Iterable[str]) -> Sections:
     return from_sections(sections)
 
 
+def search_settings(given: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Settings of the search from options of the command line, where they are not None, and from `--set`.
+
+    Raises UserError for settings of other sections.
+    """
+    sections = parse_overrides(overrides)
+    for name in sections.keys() - {"search"}:
+        raise UserError(f"--set {name}.{next(iter(sections[name]))} cannot change a model", "set search.KEY=VALUE only")
+    return {**sections.get("search", {}), **{name: value for name, value in given.items() if value is not None}}
+
+
 def from_sections(sections: object, where: str = "") -> Sections:
     """Check names, types and ranges; ints become floats where floats are meant.
 
@@ -240,7 +134,17 @@ def types_of(section: str) -> dict[str, Any]:
 
 def check_combinations(config: Config) -> None:
     """Refuse what cannot work together. Raises UserError with the fix."""
-    for refused, what, fix in refusals(config):
+    refuse(refusals(config))
+
+
+def check_search(search: Search, model: Model) -> None:
+    """Refuse what cannot work together when a model translates. Raises UserError with the fix."""
+    refuse(searching(search, model))
+
+
+def refuse(refusals: Iterable[tuple[bool, str, str]]) -> None:
+    """Raise UserError for the first of these that is so."""
+    for refused, what, fix in refusals:
         if refused:
             raise UserError(what, fix)
 

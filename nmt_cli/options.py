@@ -18,6 +18,11 @@ def option(default: Any, help: str, *, least: float | None = None, most: float |
     return dataclasses.field(default=default, metadata={"help": help, "least": least, "most": most})
 
 
+def probability(default: float, of: str) -> Any:
+    """An option for how likely something is in training; never so likely that nothing would be left."""
+    return option(default, f"probability of {of}", least=0.0, most=0.95)
+
+
 def check_value(name: str, known: dataclasses.Field[Any], kind: Any, value: Any) -> Any:
     """The value as its option's type (`kind`), or UserError that says what is allowed."""
     if get_origin(kind) is Literal:

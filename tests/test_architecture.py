@@ -20,8 +20,10 @@ GROUND = {"batch", "config", "errors", "__init__"}
 ROOMS = {
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"arguments", "commands", "config", "errors", "__init__"},
+    "cli": {"arguments", "translating", "calling", "process", "__init__"},
     "arguments": {"config", "errors"},
+    "translating": {"arguments", "calling"},
+    "calling": {"commands", "errors"},
     "commands": {"run", "training", "visualize", "data", "nn"} | GROUND,
     "visualize": {"run", "data", "nn"} | GROUND,
     "run": {"data", "nn"} | GROUND,
@@ -29,15 +31,17 @@ ROOMS = {
     "data": GROUND,
     "nn": GROUND,
     "batch": set(),
-    "config": {"combinations", "options", "errors"},
+    "config": {"combinations", "options", "sections", "errors"},
+    "sections": {"options"},
     "combinations": set(),
     "options": {"errors"},
     "errors": set(),
+    "process": set(),
 }
 
 # One library, one place. A library that is not here may be used anywhere.
 PLACES = {
-    "typer": ("cli.py", "arguments.py"),
+    "typer": ("cli.py", "arguments.py", "translating.py"),
     "tomllib": ("config.py", "data/demo/lexicon.py"),
     "datasets": ("data/",),
     "pyarrow": ("data/",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -12,8 +13,8 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from nmt_cli import __version__, cli
-from nmt_cli.config import SECTIONS, recipe_folder
+from nmt_cli import __version__, calling, cli
+from nmt_cli.config import SECTIONS, Search, recipe_folder
 from nmt_cli.errors import Exit, UserError
 
 ROOT = Path(__file__).parent.parent
@@ -68,7 +69,7 @@ def complete(words: str) -> list[str]:
 
 
 def test_the_commands_are_those_of_the_readme():
-    assert NAMES == ["demo", "eval", "info", "prepare", "train", "translate", "verify", "visualize"]
+    assert NAMES == ["average", "demo", "eval", "info", "prepare", "score", "train", "translate", "verify", "visualize"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,7 +89,7 @@ def test_every_parameter_is_explained(name):
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"demo"}))
 def test_help_shows_examples_that_parse(name, monkeypatch):
     ran = []
-    monkeypatch.setattr(cli, "call", lambda command, given: ran.append(command))
+    monkeypatch.setattr(calling, "call", lambda command, given: ran.append(command))
     lines = [line.strip() for line in nmt(name, "--help").stdout.splitlines()]
     examples = [line.partition("nmt ")[2].split() for line in lines if line.startswith(("nmt ", "echo "))]
     assert examples
@@ -149,12 +150,15 @@ def test_a_command_takes_what_its_signature_hands_over(name):
     tree = ast.parse((ROOT / "nmt_cli" / "commands" / f"{name}.py").read_text(encoding="utf-8"))
     run = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run")
     taken = {argument.arg for argument in run.args.posonlyargs + run.args.args + run.args.kwonlyargs}
-    assert taken == {parameter.name for parameter in COMMANDS[name].params if parameter.name != "help"}
+    given = {parameter.name for parameter in COMMANDS[name].params if parameter.name != "help"}
+    assert taken <= given
+    # The rest are settings of the search, by their names, where the command takes such.
+    assert given - taken <= ({field.name for field in fields(Search)} if run.args.kwarg else set())
 
 
 def test_options_reach_the_command_by_their_names(monkeypatch):
     seen = {}
-    monkeypatch.setattr(cli, "call", lambda command, given: seen.update(given, command=command))
+    monkeypatch.setattr(calling, "call", lambda command, given: seen.update(given, command=command))
     nmt("train", "data", "run", "--set", "model.dropout=0.3", "--set", "train.seed=2", "--device", "cpu")
     assert seen["command"] == "train"
     assert (seen["data_directory"], seen["run_directory"]) == (Path("data"), Path("run"))
@@ -165,7 +169,7 @@ def test_options_reach_the_command_by_their_names(monkeypatch):
 
 def test_options_that_repeat_start_empty(monkeypatch):
     seen = {}
-    monkeypatch.setattr(cli, "call", lambda command, given: seen.update(given))
+    monkeypatch.setattr(calling, "call", lambda command, given: seen.update(given))
     nmt("prepare", "data")
     assert [seen[name] for name in ("source", "target", "corpus", "overrides")] == [[], [], [], []]
 

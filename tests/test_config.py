@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_cli.config import Config, from_json, load_recipe, resolve, to_json
+from nmt_cli.config import Config, from_json, load_recipe, resolve, search_settings, to_json
 from nmt_cli.errors import Exit, UserError
 
 
@@ -62,6 +62,15 @@ def test_a_wrong_option_is_named_with_what_is_allowed(override: str, said: str) 
     assert said in message(override)
 
 
+def test_options_of_the_command_line_go_before_set_and_none_is_not_given() -> None:
+    assert search_settings({"beam": 3, "seed": None}, ["search.beam=2", "search.seed=4"]) == {"beam": 3, "seed": 4}
+
+
+def test_searching_cannot_change_a_model() -> None:
+    with pytest.raises(UserError, match=r"--set model\.cell"):
+        search_settings({}, ["model.cell=gru"])
+
+
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -82,6 +91,19 @@ def test_a_wrong_option_is_named_with_what_is_allowed(override: str, said: str) 
         (["model.attention=multi_head", "model.attention_units=6"], "make attention_units a multiple"),
         (["model.coverage=true"], "model.coverage = false"),
         (["model.attention=none", "model.input_feeding=false", "model.attention_span=local-p"], "'global'"),
+        (["search.top_k=5"], "search.method = 'sample'"),
+        (["search.temperature=0.5"], "search.temperature changes nothing"),
+        (["search.groups=2", "search.method=mbr"], "search.groups = 1"),
+        (["search.groups=2", "search.beam=5"], "multiple of groups"),
+        (["search.min_output=5", "search.max_output=4"], "make max_output larger"),
+        (
+            ["model.attention=none", "model.input_feeding=false", "search.coverage_penalty=0.2"],
+            "search.coverage_penalty = 0",
+        ),
+        (["model.cell=gru", "model.memory_zoneout=0.1"], "set model.memory_zoneout = 0"),
+        (["data.tokenizer=unigram", "train.bpe_dropout=0.1"], "data.tokenizer = 'bpe'"),
+        (["train.freeze_embeddings=true"], "train.source_embeddings"),
+        (["model.tied_embeddings=all", "train.source_embeddings=a", "train.target_embeddings=b"], "'target'"),
     ],
 )
 def test_an_impossible_combination_is_refused_with_the_fix(overrides: list[str], said: str) -> None:

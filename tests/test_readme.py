@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from nmt_cli import cli
+from nmt_cli import calling, cli
 from nmt_cli.config import resolve
 
 ROOT = Path(__file__).parent.parent
@@ -23,7 +23,7 @@ TARGETS = [line.split()[1] for line in LINES if re.match(r"make \w", line)]
 @pytest.mark.parametrize("command", [command for command in COMMANDS if "--install-completion" not in command])
 def test_commands_are_understood(command, monkeypatch):
     ran = {}
-    monkeypatch.setattr(cli, "call", lambda name, given: ran.update(given))
+    monkeypatch.setattr(calling, "call", lambda name, given: ran.update(given))
     outcome = CliRunner().invoke(cli.app, shlex.split(command, comments=True)[1:])
     assert outcome.exit_code == 0, outcome.output
     resolve(overrides=ran.get("overrides", []))

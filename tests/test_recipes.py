@@ -8,7 +8,7 @@ import shlex
 import pytest
 from typer.testing import CliRunner
 
-from nmt_cli import cli
+from nmt_cli import calling, cli
 from nmt_cli.config import load_recipe, recipe_folder, resolve
 
 RECIPES = sorted(path.stem for path in recipe_folder().glob("*.toml"))
@@ -63,7 +63,7 @@ def test_a_recipe_states_data_command_hardware_time_and_score(recipe):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_commands_of_a_recipe_are_understood(recipe, monkeypatch):
     ran = []
-    monkeypatch.setattr(cli, "call", lambda command, given: ran.append(command))
+    monkeypatch.setattr(calling, "call", lambda command, given: ran.append(command))
     for command in commands_of(recipe):
         outcome = CliRunner().invoke(cli.app, command)
         assert outcome.exit_code == 0, outcome.output

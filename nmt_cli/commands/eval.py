@@ -6,7 +6,9 @@ import dataclasses
 import json as jsonlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from nmt_cli import config
 from nmt_cli.commands.notes import no_note, note, note_tally
 from nmt_cli.data.lines import open_bytes, read_lines
 from nmt_cli.data.tally import Tally
@@ -21,18 +23,21 @@ def run(
     hypothesis: Path | None,
     reference: Sequence[Path],
     metric: str,
-    beam: int | None,
-    length_penalty: float | None,
-    batch_size: int | None,
+    overrides: Sequence[str],
     bootstrap: int,
     lowercase: bool,
     output: Path | None,
     json: bool,
     device: str,
     quiet: bool,
+    **search: Any,
 ) -> None:
-    """Score a model's translations of --source, or --hypothesis, against --reference."""
+    """Score a model's translations of --source, or --hypothesis, against --reference.
+
+    search: settings of the search by their names; None where not given.
+    """
     metrics = scoring.parse_metrics(metric)
+    settings = config.search_settings(search, overrides)
     check_choice(model, source, hypothesis, reference)
     given = hypothesis or source
     assert given is not None
@@ -44,7 +49,7 @@ def run(
     if hypothesis in reference:
         note(f"{hypothesis} is both hypothesis and reference: the score says nothing")
     if model is not None:
-        texts = translate(model, texts, beam, length_penalty, batch_size, device, quiet)
+        texts = translate(model, texts, settings, device, quiet)
     if output is not None:
         with open_output(output) as write:
             write("".join(f"{text}\n" for text in texts))
@@ -69,18 +74,16 @@ def read_all(path: Path, tally: Tally) -> list[str]:
         return list(read_lines(stream, "stdin" if str(path) == "-" else str(path), "refuse", tally))
 
 
-def translate(
-    model: Path,
-    lines: list[str],
-    beam: int | None,
-    length_penalty: float | None,
-    batch_size: int | None,
-    device: str,
-    quiet: bool,
-) -> list[str]:
+def translate(model: Path, lines: list[str], settings: dict[str, Any], device: str, quiet: bool) -> list[str]:
     """The model's translations."""
-    from nmt_cli.run.translator import Translator  # JAX takes seconds to load, and --hypothesis does without it
+    # JAX takes seconds to load, and --hypothesis does without it.
+    from nmt_cli.commands.translate import collect_flags, note_flags
+    from nmt_cli.run.translator import Translator
 
     translator = Translator.load(model, device, no_note if quiet else note)
-    found = translator.translate(lines, beam=beam, length_penalty=length_penalty, batch_size=batch_size)
+    found = translator.translate(lines, **settings)
+    flagged = Tally()
+    for number, translation in enumerate(found, start=1):
+        collect_flags(flagged, number, translation)
+    note_flags(flagged)
     return [translation.text for translation in found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import shlex
 import sys
@@ -19,9 +20,12 @@ import numpy as np
 from nmt_cli.batch import Batch
 from nmt_cli.commands.display import Display
 from nmt_cli.commands.interrupts import Interrupted, Interrupts
+from nmt_cli.commands.train_embeddings import no_vectors, read_vectors
 from nmt_cli.commands.train_report import describe, describe_left_out, farewell, summary
 from nmt_cli.config import Config, Train
 from nmt_cli.data.batching import Batches, blank, buckets
+from nmt_cli.data.bpe_dropout import BpeDropout
+from nmt_cli.data.embeddings import Vectors
 from nmt_cli.data.store import Prepared, open_data
 from nmt_cli.data.tokenizer import tokenizer_files
 from nmt_cli.errors import Exit, UserError
@@ -65,14 +69,18 @@ def run(
     overrides: Sequence[str],
     max_steps: int | None,
     max_minutes: float | None,
+    source_embeddings: Path | None,
+    target_embeddings: Path | None,
     device: str,
     tensorboard: bool,
     strict: bool,
     quiet: bool,
 ) -> None:
     """Train in a run directory, from the start or from its newest checkpoint. Raises UserError."""
-    limits = {"max_steps": max_steps, "max_minutes": max_minutes}
-    overrides = [*overrides, *(f"train.{name}={value}" for name, value in limits.items() if value is not None)]
+    given = {"max_steps": max_steps, "max_minutes": max_minutes}
+    files = {"source_embeddings": source_embeddings, "target_embeddings": target_embeddings}
+    told = {name: json.dumps(value, default=str) for name, value in {**given, **files}.items() if value is not None}
+    overrides = [*overrides, *(f"train.{name}={value}" for name, value in told.items())]
     place = Run(run_directory)
     with place.locked(), Interrupts() as interrupts, Display(quiet) as display:
         events = Events(place.path / "tensorboard") if tensorboard else None
@@ -97,7 +105,7 @@ def train(sitting: Sitting, interrupts: Interrupts, strict: bool) -> None:
     source, target = data.tokenizers()
     model = Seq2Seq(sitting.config.model, source.size, target.size, jnp.dtype(settings.precision))
     state, standing = begin(sitting, model, strict)
-    batches = make_batches(data, settings)
+    batches = make_batches(data, settings, display)
     updates = Updates(model, settings)
     measure = make_validator(sitting, model)
     rng = jax.random.key(settings.seed)
@@ -128,7 +136,7 @@ def train(sitting: Sitting, interrupts: Interrupts, strict: bool) -> None:
             if len(pending) > 1:  # never more than one step ahead of the device
                 pending[-2] = jax.device_get(pending[-2])
             if due(step, settings.log_every) or finished(step, standing, settings):
-                log(sitting, state, standing, pending, time.monotonic() - window, len(batches))
+                log(sitting, state, standing, pending, time.monotonic() - window, batches)
                 pending, window = [], time.monotonic()
             elif len(pending) > 1 and display.is_due():
                 now = summary(step, pending[:-1], time.monotonic() - window, settings.accumulate / len(batches))
@@ -146,12 +154,13 @@ def begin(sitting: Sitting, model: Seq2Seq, strict: bool) -> tuple[TrainState, S
     one = np.ones((1, 1), np.int32)
     batch = Batch(one, one > 0, one, one, one > 0)
 
-    def fresh() -> TrainState:
-        return initial_state(settings, model.init(jax.random.key(settings.seed), batch, method="loss")["params"])
+    def fresh(vectors: Mapping[str, Vectors]) -> TrainState:
+        params = model.init(jax.random.key(settings.seed), batch, method="loss")["params"]
+        return initial_state(settings, params, vectors)
 
-    restored = checkpoint.restore(place, jax.eval_shape(fresh), strict=strict)
+    restored = checkpoint.restore(place, jax.eval_shape(fresh, no_vectors(sitting.config)), strict=strict)
     if restored is None:
-        state = jax.jit(fresh)()
+        state = jax.jit(fresh)(read_vectors(place, data, sitting.config, sitting.display.note))
         size = sum(array.size for array in jax.tree.leaves(state.params))
         what = f"{size:,} parameters, {settings.precision}, {data.pair_count:,} pairs"
         sitting.display.note(f"new run {place.path}: {what}")
@@ -164,10 +173,15 @@ def begin(sitting: Sitting, model: Seq2Seq, strict: bool) -> tuple[TrainState, S
     return jax.device_put(state), standing
 
 
-def make_batches(data: Prepared, settings: Train) -> Batches:
+def make_batches(data: Prepared, settings: Train, display: Display) -> Batches:
     """The training batches of every epoch."""
-    shapes = buckets(data.train.source_lengths, data.train.target_lengths, settings.batch_tokens, settings.max_shapes)
-    return Batches(data.train, shapes, data.hash, settings.seed)
+    rate, dropout = settings.bpe_dropout, None
+    if rate:
+        dropout = BpeDropout(data.train, data.tokenizers(), rate, data.hash, settings.seed)
+        display.note(f"BPE dropout {rate:g}: {dropout}")
+    room = dropout.room if dropout else data.train
+    shapes = buckets(room.source_lengths, room.target_lengths, settings.batch_tokens, settings.max_shapes)
+    return Batches(data.train, shapes, data.hash, settings.seed, dropout=dropout)
 
 
 def next_batches(batches: Batches, step: int, accumulate: int) -> list[Batch]:
@@ -251,16 +265,23 @@ def save(sitting: Sitting, state: TrainState, standing: Standing, has_validation
 
 
 def log(
-    sitting: Sitting, state: TrainState, standing: Standing, reports: Sequence[StepReport], seconds: float, epoch: int
+    sitting: Sitting,
+    state: TrainState,
+    standing: Standing,
+    reports: Sequence[StepReport],
+    seconds: float,
+    batches: Batches,
 ) -> None:
-    """Write the updates since the last line of the log, and show them; epoch: batches in one.
+    """Write the updates since the last line of the log, and show them.
 
     Raises UserError (DIVERGED) when too many of them in a row were not finite.
     """
     step, settings, display = int(state.step), sitting.config.train, sitting.display
     reports = jax.device_get(reports)
-    record = summary(step, reports, seconds, settings.accumulate / epoch)
+    record = summary(step, reports, seconds, settings.accumulate / len(batches))
     record |= {"skipped": int(state.skipped), "minutes": standing.minutes}
+    if batches.dropout:
+        record |= {"pairs_cut_as_prepared": batches.dropout.take_count()}
     sitting.log(record)
     display.log(step, settings.max_steps, f"{describe(record)}  {standing.last_scores}".rstrip())
     if left_out := describe_left_out(step, reports):

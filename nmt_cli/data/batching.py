@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nmt_cli.batch import BOS, EOS, PAD, Batch
+from nmt_cli.data.bpe_dropout import BpeDropout, Lengths
 from nmt_cli.data.store import Pairs
 
 Integers = NDArray[np.int64]
@@ -132,16 +133,23 @@ class Batches:
     """
 
     def __init__(
-        self, pairs: Pairs, buckets: Sequence[Bucket], data_hash: str, seed: int, shuffle: bool = True
+        self,
+        pairs: Pairs,
+        buckets: Sequence[Bucket],
+        data_hash: str,
+        seed: int,
+        shuffle: bool = True,
+        dropout: BpeDropout | None = None,
     ) -> None:
         """shuffle: False gives the order of the corpus within each bucket, from short to long, for validation.
 
+        dropout: cuts the text anew in every epoch; buckets are for the room it plans with.
         Raises ValueError when a pair fits no bucket.
         """
-        self.pairs = pairs
+        self.pairs, self.dropout = pairs, dropout
         self.buckets = tuple(buckets)
         self.data_hash, self.seed, self.shuffle = data_hash, seed, shuffle
-        self.bucket_of = assign(pairs, self.buckets)
+        self.bucket_of = assign(dropout.room if dropout else pairs, self.buckets)
         self.counts = np.bincount(self.bucket_of, minlength=len(self.buckets))
         self.batch_bucket, self.first, self.last = split(self.counts, self.buckets)
         self.plan: tuple[int, NDArray[Any], NDArray[Any]] | None = None
@@ -156,7 +164,12 @@ class Batches:
             self.plan = (epoch, *self.order(epoch))
         _, pairs, batches = self.plan
         place = batches[index]
-        return assemble(self.pairs, pairs[self.first[place] : self.last[place]], self.buckets[self.batch_bucket[place]])
+        indices = pairs[self.first[place] : self.last[place]]
+        bucket = self.buckets[self.batch_bucket[place]]
+        if self.dropout is None:
+            return assemble(self.pairs, indices, bucket)
+        drawn = self.dropout.draw(indices, bucket.source_length, bucket.target_length, epoch, index)
+        return assemble(drawn, np.arange(len(drawn)), bucket)
 
     def order(self, epoch: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """The pairs of an epoch, bucket after bucket [N], and the order of its batches."""
@@ -175,7 +188,7 @@ class Batches:
         return float((useful + 2 * len(self.pairs)) / shapes[self.batch_bucket].sum())
 
 
-def assign(pairs: Pairs, buckets: Sequence[Bucket]) -> NDArray[np.uint8]:
+def assign(pairs: Pairs | Lengths, buckets: Sequence[Bucket]) -> NDArray[np.uint8]:
     """The first bucket that each pair fits, [N]."""
     sides = [
         (pairs.source_lengths, [bucket.source_length for bucket in buckets]),

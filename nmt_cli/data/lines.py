@@ -33,7 +33,7 @@ NUL = "NUL made a space"
 NEWLINE = "newline inside a field made a space"
 NOT_UTF8_REPLACED = "bytes that are not UTF-8 replaced by U+FFFD"
 
-_LINE_BREAKS = dict.fromkeys(map(ord, "\n\r\0\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ")
+_LINE_BREAKS = dict.fromkeys(map(ord, "\n\r\0\t\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ")
 # Invisible, though Unicode counts them as letters, marks or symbols: fillers, variation selectors, blank Braille.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(c) for c in range(0xFE00, 0xFE10)}
 
@@ -223,7 +223,10 @@ def clean_breaks(text: str, where: str, tally: Tally) -> str:
 
 
 def clean_output(text: str) -> str:
-    """A model's text as one line: everything that some reader takes for the end of a line, and NUL, becomes a space."""
+    """A model's text as one line: everything that some reader takes for the end of a line, NUL and tabs become spaces.
+
+    Each character becomes one, so that places in the text stay what they are.
+    """
     return text.translate(_LINE_BREAKS)
 
 

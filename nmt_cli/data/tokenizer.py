@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from nmt_cli.errors import Exit, UserError
 SETTINGS = "tokenizer.json"
 KINDS: dict[str, type[Subwords | Words]] = {"bpe": Subwords, "unigram": Subwords, "char": Subwords, "word": Words}
 FIXED_SIZE = ("bpe", "unigram")  # the others have as many pieces as there are characters or words
+UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC", "FULLWIDTH", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
 LARGEST_SETTINGS = 1 << 16  # bytes of tokenizer.json that are read: ours has less than a hundred
 LARGEST_VOCABULARY = 1 << 28  # bytes; a million pieces take some 20 MB
 SAMPLE_LINES = 1_000_000  # what a vocabulary is trained on at most: a ceiling on memory
@@ -90,12 +92,38 @@ class Tokenizer:
         """The ids of each text, without BOS and EOS. Subwords use all cores."""
         return self.vocabulary.encode([self.normal(text) for text in texts])
 
+    def phrase(self, text: str) -> list[list[int]]:
+        """The ids of a phrase as it may stand in a longer text: where a word begins and, of subwords, also within one.
+
+        The likelier of the two comes first: the second for scripts that are written without spaces. None for blanks.
+        """
+        ids = self.encode([text])[0]
+        inside = self.vocabulary.inside(ids)
+        forms = [form for form in (ids, inside) if form]
+        return forms[::-1] if is_unspaced(self.normal(text)[:1]) else forms
+
+    def recut(self, sentences: list[list[int]], rate: float, seed: int) -> list[list[int]]:
+        """Other ids of the same texts: each merge is left out with probability `rate` (Provilkov et al. 2020).
+
+        For bpe. The seed, at most 2**31 - 1, decides which merges those are, and nothing else does.
+        """
+        if not isinstance(self.vocabulary, Subwords) or self.kind != "bpe":
+            raise ValueError(f"{self.kind} has no merges to leave out")
+        return self.vocabulary.recut(sentences, rate, seed)
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; PAD, BOS and EOS are passed over, UNK becomes U+2047.
 
         Byte pieces can make any character, line breaks too: `clean_output` of data/lines.py is for that.
         """
         return self.vocabulary.decode(ids)
+
+    def places(self, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Start and end of each id's characters in `decode(ids)`, without the space before a word; end excluded.
+
+        Of the byte pieces of one character the last has its place, and the others end where it begins.
+        """
+        return self.vocabulary.places(ids)
 
     def pieces(self, text: str) -> list[str]:
         """The pieces of a text; a piece outside the vocabulary is given as it stands in the text."""
@@ -114,6 +142,12 @@ class Tokenizer:
         starts, ends = offsets(text, self.lowercase)
         cuts = self.vocabulary.cut(self.normal(text))
         return [(starts[start], ends[end - 1] if end > start else starts[start]) for start, end in cuts]
+
+
+def is_unspaced(character: str) -> bool:
+    """Whether a character's script is written without spaces between words: Chinese, Japanese, Thai and the like."""
+    name = unicodedata.name(character, "") if character else ""
+    return name.startswith(UNSPACED) and not name.startswith("FULLWIDTH LATIN")
 
 
 def train_at_most(kind: str, texts: Sequence[str], size: int) -> Subwords | Words:

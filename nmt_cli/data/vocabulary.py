@@ -86,8 +86,33 @@ class Subwords:
         ids: list[list[int]] = self.processor.encode(texts, num_threads=threads)
         return ids
 
+    def recut(self, sentences: list[list[int]], rate: float, seed: int) -> list[list[int]]:
+        """The same texts with each merge of byte-pair encoding left out with probability `rate`; the seed says which.
+
+        On one thread, whose random generator the seed is for.
+        """
+        texts = self.processor.decode(sentences)
+        sentencepiece.set_random_generator_seed(seed)
+        ids: list[list[int]] = self.processor.encode(
+            texts, enable_sampling=True, alpha=rate, nbest_size=-1, num_threads=1
+        )
+        return ids
+
     def decode(self, ids: Sequence[int]) -> str:
         return str(self.processor.decode(list(ids)))
+
+    def inside(self, ids: Sequence[int]) -> list[int]:
+        """The same text without the space before it; nothing where there are no pieces for that."""
+        bare = self.piece(ids[0]).removeprefix(SPACE_MARK) if ids else ""
+        if not bare:
+            return list(ids[1:])
+        id = int(self.processor.piece_to_id(bare))
+        return [] if id == UNK else [id, *ids[1:]]
+
+    def places(self, ids: Sequence[int]) -> list[tuple[int, int]]:
+        found = self.processor.decode(list(ids), return_type="offset_mapping")
+        text: str = found["text"]
+        return [(start + (end - start > 1 and text[start] == " "), end) for start, end in found["offsets"]]
 
     def pieces(self, text: str) -> list[str]:
         return list(self.processor.encode_as_pieces(text))
@@ -147,6 +172,18 @@ class Words:
         return " ".join(
             UNKNOWN_TEXT if id == UNK else self.words[id - SPECIALS] for id in ids if id == UNK or id >= SPECIALS
         )
+
+    def inside(self, ids: Sequence[int]) -> list[int]:
+        return []  # a word is never within another
+
+    def places(self, ids: Sequence[int]) -> list[tuple[int, int]]:
+        spans, position = [], 0
+        for id in ids:
+            length = len(self.decode([id]))
+            start = position + (length > 0 and position > 0)  # a space after the word before
+            spans.append((start, start + length))
+            position = start + length
+        return spans
 
     def pieces(self, text: str) -> list[str]:
         return text.split()

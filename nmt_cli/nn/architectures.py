@@ -2,7 +2,7 @@
 
 `step` takes an architecture's step; `emit` makes what the output layer reads of it. Both are pure functions of their
 factors, the same in training and in search. `drops` are dropout masks by name ("between" layers, "state",
-"attentional"); absent ones drop nothing.
+"attentional"), and of units that move on ("zoneout", by part of the state); absent ones drop nothing.
 
 To add an architecture: its function, in `ARCHITECTURES` and in `config.Model.decoder`; what it needs of parameters and
 factors in `decoder.Decoder`.
@@ -22,9 +22,10 @@ from nmt_cli.nn.dropout import drop
 from nmt_cli.nn.encoder import is_residual
 from nmt_cli.nn.taps import tap
 from nmt_cli.nn.types import DecoderState, Reading
+from nmt_cli.nn.zoneout import zone
 
 Factors = dict[str, Any]
-Drops = dict[str, jax.Array]
+Drops = dict[str, Any]
 
 
 def step(
@@ -95,11 +96,11 @@ def conditional(
 ) -> tuple[DecoderState, Reading]:
     """between = cell(y, state); context = look(between); hidden = cell'(context, between) (Sennrich et al. 2017, 2)."""
     cell = CELLS[config.cell]
-    between = advance(config, factors, 0, state, projected, drops)
+    between = propose(config, factors, 0, state, projected, drops)
+    tap("state", **between._asdict())
     reading = read(config, factors, between.hidden, state.time, state.coverage)
     from_context = cell.project(factors["transition_input"], reading.context)
-    bottom = cell.step(factors["transition"], between, from_context)
-    tap("state", **bottom._asdict())
+    bottom = settle(config, 0, state, cell.step(factors["transition"], between, from_context), drops)
     state, hidden = climb(config, factors, state, bottom, drops)
     return state, reading._replace(hidden=hidden)
 
@@ -138,13 +139,26 @@ def advance(
     config: Model, factors: Factors, layer: int, state: DecoderState, projected: jax.Array, drops: Drops
 ) -> Any:
     """The new state of one cell."""
+    return settle(config, layer, state, propose(config, factors, layer, state, projected, drops), drops)
+
+
+def propose(
+    config: Model, factors: Factors, layer: int, state: DecoderState, projected: jax.Array, drops: Drops
+) -> Any:
+    """What a cell makes of its state."""
     keep = drops["state"][layer] if "state" in drops else None
-    new = CELLS[config.cell].step(
+    return CELLS[config.cell].step(
         factors["cells"][layer],
         state.cells[layer],
         projected,
         lambda hidden: drop(hidden, keep, config.state_dropout),
     )
+
+
+def settle(config: Model, layer: int, state: DecoderState, new: Any, drops: Drops) -> Any:
+    """The new state of a cell, less what zoneout keeps of the one before."""
+    moving = {part: masks[layer] for part, masks in drops.get("zoneout", {}).items()}
+    new = zone(config, state.cells[layer], new, moving)
     tap("state", **new._asdict())
     return new
 

@@ -230,6 +230,8 @@ def look(
     covered = () if coverage is None else (coverage,)
     energies = ATTENTIONS[config.attention].energies(factors["energies"], query, *covered)  # [B Q S] or [B N Q S]
     mask, scale = factors["mask"][:, None], None  # [B 1 S]
+    if coverage is not None:
+        tap("coverage", coverage=coverage)
     if config.attention_span != "global":
         mask, scale = window(config, factors, query, mask, time)  # [B Q S]
     if energies.ndim == 3:
@@ -260,9 +262,9 @@ def window(
         position = Position.position(factors["position"], query, lengths)  # [B Q]
     distance = jnp.arange(1, mask.shape[-1] + 1) - position[:, :, None]  # [B Q S]
     near = mask & (jnp.abs(distance) <= config.attention_window)
-    if config.attention_span == "local-m":
-        return near, None
-    return near, jnp.exp(-2.0 * (distance / config.attention_window) ** 2)
+    scale = None if config.attention_span == "local-m" else jnp.exp(-2.0 * (distance / config.attention_window) ** 2)
+    tap("window", position=position, window=near if scale is None else near * scale)
+    return near, scale
 
 
 def attend(

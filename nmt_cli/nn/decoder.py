@@ -17,6 +17,7 @@ from nmt_cli.nn.dropout import keep_mask, split
 from nmt_cli.nn.initializers import Initial
 from nmt_cli.nn.recurrence import Factor, scan
 from nmt_cli.nn.types import DecoderOutput, DecoderState, Memory, Reading
+from nmt_cli.nn.zoneout import moving_masks
 
 
 class Decoder(nn.Module):
@@ -166,9 +167,9 @@ class Decoder(nn.Module):
         return jnp.swapaxes(attentional, 0, 1)
 
     def dropout_masks(self, length: int, batch: int, rng: jax.Array | None) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Masks that change with time [T B 1 ...] and masks that do not [B 1 ...]; none without a key."""
+        """Masks that change with time [T ... B 1 H] and masks that do not [... B 1 H]; none without a key."""
         config = self.config
-        layer_rng, state_rng, output_rng = split(rng, 3)
+        layer_rng, state_rng, output_rng, zone_rng = split(rng, 4)
         units, size, layers = config.decoder_units, attentional_size(config), config.decoder_layers
         times = () if config.variational_dropout else (length,)
         between = keep_mask(layer_rng, config.dropout, (*times, layers - 1, batch, 1, units)) if layers > 1 else None
@@ -177,7 +178,9 @@ class Decoder(nn.Module):
         masks = {"between": between, "attentional": output}
         masks = {name: mask for name, mask in masks.items() if mask is not None}
         constant = {} if state is None else {"state": state}
-        return ({}, {**masks, **constant}) if config.variational_dropout else (masks, constant)
+        moving = moving_masks(config, zone_rng, (length, layers, batch, 1, units))
+        zoned = {"zoneout": moving} if moving else {}
+        return (zoned, {**masks, **constant}) if config.variational_dropout else ({**masks, **zoned}, constant)
 
 
 def context_readers(config: Model) -> int:

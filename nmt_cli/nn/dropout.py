@@ -40,6 +40,16 @@ def random_bytes(rng: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return lax.bitcast_convert_type(words, jnp.uint8).reshape(-1)[:size].reshape(shape)
 
 
+def word_mask(rng: jax.Array | None, rate: float, ids: jax.Array, size: int, by_type: bool) -> jax.Array | None:
+    """A mask [T B] of whole words that stay, or None where none is to be dropped; ids [T B], of `size` words.
+
+    by_type: a word that goes, goes wherever it stands in its sentence: rows of the embedding are dropped
+    (Gal & Ghahramani 2016, section 4.2). Else each place is drawn by itself (Sennrich & Zhang 2019, section 3.1).
+    """
+    mask = keep_mask(rng, rate, (size, ids.shape[1]) if by_type else ids.shape)
+    return jnp.take_along_axis(mask, ids, axis=0) if mask is not None and by_type else mask
+
+
 def drop(x: jax.Array, mask: jax.Array | None, rate: float) -> jax.Array:
     """x with the units outside the mask set to zero and the others scaled to keep the expected value."""
     return x if mask is None else jnp.where(mask, x / kept_share(rate), 0.0)

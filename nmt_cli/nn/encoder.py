@@ -15,6 +15,7 @@ from nmt_cli.nn.dropout import drop, keep_mask, split
 from nmt_cli.nn.initializers import Initial
 from nmt_cli.nn.recurrence import scan
 from nmt_cli.nn.taps import tap
+from nmt_cli.nn.zoneout import moving_masks, zone
 
 
 class Encoder(nn.Module):
@@ -53,45 +54,41 @@ class Encoder(nn.Module):
                 inputs = drop(inputs, keep_mask(drop_rng, config.dropout, shape), config.dropout)
             cells = [self.forward[layer], *self.backward[layer : layer + 1]]
             runs = [
-                run(
-                    cell,
-                    inputs,
-                    mask,
-                    config.state_dropout,
-                    state_rng,
-                    reverse=bool(direction) or config.reverse_source,
-                )
+                run(config, cell, inputs, mask, state_rng, reverse=bool(direction) or config.reverse_source)
                 for direction, (cell, state_rng) in enumerate(zip(cells, state_rngs[: len(cells)], strict=True))
             ]
             states, outputs = zip(*runs, strict=True)
             output = jnp.concatenate(outputs, axis=-1)  # [S B D]
             inputs = output + inputs if is_residual(config, layer) else output
             finals.append(jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), *states))
+        tap("annotations", annotations=inputs)
         return inputs, tuple(finals)
 
 
 def run(
-    cell: Any, inputs: jax.Array, mask: jax.Array, state_dropout: float, rng: jax.Array | None, reverse: bool
+    config: Model, cell: Any, inputs: jax.Array, mask: jax.Array, rng: jax.Array | None, reverse: bool
 ) -> tuple[Any, jax.Array]:
     """One direction of one layer: inputs [S B I], mask [S B] -> final state of [B H], outputs [S B H].
 
     Where the mask is False the state stays as it is and the output is zero.
     """
     tap("run", inputs=inputs, reverse=reverse)
-    batch = inputs.shape[1]
+    length, batch = inputs.shape[:2]
+    state_rng, zone_rng = split(rng, 2)
     projected = cell.project(cell.input_factors(), inputs)  # [S B G], ahead of the loop
     state = cell.state(jnp.zeros((batch, cell.units), projected.dtype))
-    constants = (cell.factors(), keep_mask(rng, state_dropout, (batch, cell.units)))
-    return scan(partial(masked_step, cell.step, state_dropout), constants, state, (projected, mask), reverse)
+    constants = (cell.factors(), keep_mask(state_rng, config.state_dropout, (batch, cell.units)))
+    moving = moving_masks(config, zone_rng, (length, batch, cell.units))
+    return scan(partial(masked_step, config), constants, state, (projected, mask, moving), reverse)
 
 
-def masked_step(
-    step: Any, state_dropout: float, constants: Any, state: Any, x: tuple[jax.Array, jax.Array]
-) -> tuple[Any, jax.Array]:
+def masked_step(config: Model, constants: Any, state: Any, x: tuple[Any, ...]) -> tuple[Any, jax.Array]:
     """A cell's step that stands still at padding."""
     factors, keep = constants
-    projected, mask = x[0], x[1][:, None]
-    new = step(factors, state, projected, lambda hidden: drop(hidden, keep, state_dropout))
+    projected, mask, moving = x[0], x[1][:, None], x[2]
+    step = CELLS[config.cell].step
+    new = step(factors, state, projected, lambda hidden: drop(hidden, keep, config.state_dropout))
+    new = zone(config, state, new, moving)
     new = jax.tree.map(lambda new, old: jnp.where(mask, new, old), new, state)
     tap("state", **new._asdict())
     return new, jnp.where(mask, new.hidden, 0.0)

@@ -1,182 +1,218 @@
-"""Beam search over any step function, on the device, in one `lax.while_loop`. It knows ids, not models or text.
+"""Search over any step function, on the device, in two nested loops. It knows ids, not models or text.
 
-At every step each sentence has up to K live hypotheses, and the K best of their K*V continuations are taken. Those
-that end in EOS go to a pool of the N best finished hypotheses; the others live on. With K = 1 this is greedy search.
-PAD and BOS are never produced; UNK is a token like any other.
+At every turn each sentence has up to K live hypotheses, and K of their K*V continuations are taken. Those that end in
+EOS go to a pool of the N best finished hypotheses; the others live on. Which are taken is `choose`'s affair: the K
+best in beam search, which with K = 1 is greedy search. Hypotheses may be in groups, each with a pool of its own, and
+none leaves its group.
 
-Histories are not copied: every step records which continuations it took, and the hypotheses in the pool are traced
-back through these records after the loop.
+There are C sentences and B rows. A row whose sentence is done takes the next that waits, so that few rows stand idle:
+the inner loop makes turns, the outer one gives work to rows (`refill`).
+
+Histories are not copied: every turn records which continuations it took, and the hypotheses in the pools are traced
+back through these records after the loops.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from nmt_cli.batch import BOS, EOS, PAD
-
-# step(state, tokens [B K]) -> (state, log_probs [B K V] float32, weights [B K S] float32); state leaves are [B K ...]
-Step = Callable[[Any, Array], tuple[Any, Array, Array]]
-
-DEPTH = 64  # candidates whose maximum stands for them in the first stage of `top`
-
-
-class Hypotheses(NamedTuple):
-    """The N best translations of each sentence, best first. Where fewer were found, scores are -inf and lengths 0."""
-
-    ids: Array  # [B N T] int32, EOS included, then PAD
-    lengths: Array  # [B N] int32, EOS included
-    scores: Array  # [B N] float32, log-probability / length_penalty
-    log_probs: Array  # [B N T] float32, of each token in nats, 0 after EOS
-    weights: Array | None  # [B N T S] float32, attention of each token, 0 after EOS; None where not asked for
+from nmt_cli.nn.constraints import first_past, remember, restrict
+from nmt_cli.nn.hypotheses import Beam, Choose, Hypotheses, Pool, Records, Results, Sentences, Step, Work
+from nmt_cli.nn.penalties import Ranking
+from nmt_cli.nn.top import pick, top
 
 
-class Pool(NamedTuple):
-    """The best finished hypotheses so far, best first."""
-
-    scores: Array  # [B N] float32, -inf where there is none yet
-    ends: Array  # [B N] int32, where EOS stands in the records: step * K + slot
-
-
-class Records(NamedTuple):
-    """What each step took, for tracing hypotheses back."""
-
-    taken: Array  # [T B K] int32, parent * V + token; the parent is a slot of the step before
-    log_probs: Array  # [T B K] float32, of that token
-    weights: Array | None  # [T B K S] float32, by parent, not by the slot that was taken
-
-
-class Beam(NamedTuple):
-    """The carry of the loop."""
-
-    time: Array  # [] int32, tokens in every live hypothesis
-    state: Any  # the step function's; leaves [B K ...]
-    tokens: Array  # [B K] int32, last token of each hypothesis
-    log_probs: Array  # [B K] float32, of each live hypothesis; -inf where none lives
-    pool: Pool
-    records: Records
+def best(given: Sentences, beam: Beam, allowed: Array) -> tuple[Array, Array]:
+    """The K best continuations of each sentence."""
+    rows, width, _ = allowed.shape
+    return top((beam.log_probs[:, :, None] + allowed).reshape(rows, -1), width)
 
 
 def search(
     step: Step,
+    sentences: Sentences,
     state: Any,
-    max_lengths: Array,
+    ranking: Ranking,
     *,
     steps: int,
+    rows: int | None = None,
     beam: int = 1,
     n_best: int = 1,
-    alpha: float | Array = 0.0,
+    groups: int = 1,
+    choose: Choose = best,
     with_weights: bool = False,
 ) -> Hypotheses:
     """Find the N highest-scoring translations that a beam of K meets, each sentence as if it were alone.
 
-    A sentence is done when nothing that lives can still enter the pool, so the result is that of a search that goes
+    A sentence is done when nothing that lives can still enter a pool, so the result is that of a search that goes
     on to the longest length. A hypothesis that reaches it is ended by EOS, at EOS's own log-probability.
 
-    state: leaves [B 1 ...], before BOS.
-    max_lengths: [B] int32, most tokens before EOS, below `steps`; a row with 0 is a filler and is not searched.
-    steps: T, static: most tokens in a hypothesis, EOS included.
-    beam, n_best: K and N, static; N is at most K.
-    alpha: of `length_penalty`, not negative.
+    state: leaves [C 1 ...], before BOS.
+    steps: T, static: most tokens in a hypothesis, EOS included; it cuts `max_lengths` to one less.
+    rows: B, static: sentences translated at a time; None for all. When a quarter of the rows are done, sentences that
+    wait take their places.
+    beam, n_best, groups: K, N and G, static; K is a multiple of G, N at most K / G. There are G*N results, by group.
     """
-    if not 1 <= n_best <= beam:
-        raise ValueError(f"n_best = {n_best} must be between 1 and beam = {beam}")
-    max_lengths = jnp.minimum(max_lengths, steps - 1)
-    _, log_probs, weights = jax.eval_shape(step, state, max_lengths[:, None])
-    records = blank_records(steps, max_lengths.shape[0], beam, weights.shape[-1] if with_weights else None)
-    end = lax.while_loop(
-        lambda beam: jnp.any(beam.log_probs > -jnp.inf),
-        partial(advance, step, max_lengths, alpha),
-        first_beam(state, max_lengths, beam, n_best, records),
-    )
-    return trace(end.pool, end.records, log_probs.shape[-1])
+    if not (1 <= n_best <= beam // groups and beam % groups == 0):
+        raise ValueError(f"n_best = {n_best} must be between 1 and beam = {beam} / groups = {groups}, a whole number")
+    limit = jnp.minimum(sentences.constraints.max_lengths, steps - 1)
+    sentences = sentences._replace(constraints=replace(sentences.constraints, max_lengths=limit))
+    first = first_beam(state, sentences, beam, steps, n_best=n_best, groups=groups)
+    work = no_work(step, sentences, first, min(rows or sentences.number, sentences.number), steps, with_weights)
+    turn = partial(advance, step, ranking, choose=choose, groups=groups)
+
+    def turn_until_idle(work: Work) -> Work:
+        return lax.while_loop(partial(goes_on, sentences.number), turn, refill(sentences, first, work))
+
+    end = lax.while_loop(partial(has_work, sentences.number), turn_until_idle, work)
+    end = refill(sentences, first, end)
+    _, log_probs, _ = jax.eval_shape(step, end.given.memory, end.beam.state, end.beam.tokens)
+    return trace(end.results, end.records, steps, log_probs.shape[-1])
 
 
-def length_penalty(lengths: Array, alpha: float | Array) -> Array:
-    """Wu et al. 2016, equation 14: ((5 + |Y|) / 6) ** alpha, with EOS counted in |Y|. Any shape, float32."""
-    return ((5.0 + lengths.astype(jnp.float32)) / 6.0) ** alpha
-
-
-def blank_records(steps: int, rows: int, beam: int, source_length: int | None) -> Records:
-    """Records of no step yet; without weights where source_length is None."""
-    return Records(
-        taken=jnp.zeros((steps, rows, beam), jnp.int32),
-        log_probs=jnp.zeros((steps, rows, beam), jnp.float32),
-        weights=None if source_length is None else jnp.zeros((steps, rows, beam, source_length), jnp.float32),
-    )
-
-
-def first_beam(state: Any, max_lengths: Array, beam: int, n_best: int, records: Records) -> Beam:
-    """One live hypothesis a sentence, BOS, in the first of K slots; none in filler rows."""
-    rows = max_lengths.shape[0]
-    lives = (jnp.arange(beam) == 0) & (max_lengths > 0)[:, None]
+def first_beam(state: Any, sentences: Sentences, width: int, steps: int, *, n_best: int, groups: int = 1) -> Beam:
+    """One live hypothesis a group, BOS, in the first of its slots, for every sentence; none for fillers."""
+    count = sentences.number
+    lives = (jnp.arange(width) % (width // groups) == 0) & (sentences.constraints.max_lengths > 0)[:, None]
+    kept = (count, groups * n_best)
     return Beam(
-        time=jnp.zeros((), jnp.int32),
-        state=jax.tree.map(lambda leaf: jnp.repeat(leaf, beam, axis=1), state),
-        tokens=jnp.full((rows, beam), BOS, jnp.int32),
+        time=jnp.zeros((count,), jnp.int32),
+        state=jax.tree.map(lambda leaf: jnp.repeat(leaf, width, axis=1), state),
+        tokens=jnp.full((count, width), BOS, jnp.int32),
         log_probs=jnp.where(lives, 0.0, -jnp.inf).astype(jnp.float32),
-        pool=Pool(jnp.full((rows, n_best), -jnp.inf, jnp.float32), jnp.zeros((rows, n_best), jnp.int32)),
-        records=records,
+        past=first_past(
+            sentences.constraints, width, steps, None if sentences.mask is None else sentences.mask.shape[1]
+        ),
+        pool=Pool(jnp.full(kept, -jnp.inf, jnp.float32), jnp.zeros(kept, jnp.int32)),
     )
 
 
-def advance(step: Step, max_lengths: Array, alpha: float | Array, beam: Beam) -> Beam:
-    """Take the K best continuations of every sentence: finished ones into the pool, the others into the beam."""
-    state, log_probs, weights = step(beam.state, beam.tokens)
+def no_work(step: Step, sentences: Sentences, first: Beam, rows: int, steps: int, with_weights: bool) -> Work:
+    """Before the first turn: all sentences wait, and all rows are idle."""
+    count, width = first.tokens.shape
+    given, beam = jax.tree.map(lambda leaf: leaf[:rows], (sentences, first))
+    _, _, weights = jax.eval_shape(step, given.memory, beam.state, beam.tokens)
+    turns = steps if rows == count else most_turns(count, rows, steps)
+    return Work(
+        turn=jnp.zeros((), jnp.int32),
+        waiting=jnp.zeros((), jnp.int32),
+        sentence=jnp.full((rows,), count, jnp.int32),
+        given=given,
+        beam=beam._replace(log_probs=jnp.full((rows, width), -jnp.inf, jnp.float32)),
+        records=Records(
+            taken=jnp.zeros((turns, rows, width), jnp.int32),
+            log_probs=jnp.zeros((turns, rows, width), jnp.float32),
+            weights=jnp.zeros((turns, *weights.shape), jnp.float32) if with_weights else None,
+        ),
+        results=Results(first.pool, jnp.zeros((count,), jnp.int32), jnp.zeros((count,), jnp.int32)),
+    )
+
+
+def most_turns(count: int, rows: int, steps: int) -> int:
+    """An upper bound: while sentences wait, three quarters of the rows are busy; the last of them take `steps`."""
+    return steps * (1 + -(-4 * count // (3 * rows)))
+
+
+def has_work(count: int, work: Work) -> Array:
+    """Whether a sentence waits or is being translated."""
+    return (work.waiting < count) | ~jnp.all(work.beam.idle)
+
+
+def goes_on(count: int, work: Work) -> Array:
+    """Whether the rows that are busy are enough to go on with: all that are left, or three quarters."""
+    idle = jnp.sum(work.beam.idle)
+    return (idle < len(work.sentence)) & ((work.waiting == count) | (4 * idle < len(work.sentence)))
+
+
+def refill(sentences: Sentences, first: Beam, work: Work) -> Work:
+    """Keep what the idle rows have found, and give them the sentences that have waited longest."""
+    idle, count = work.beam.idle, sentences.number
+    done = jnp.where(idle, work.sentence, count)  # a place beyond the last is left out
+    pool = jax.tree.map(lambda kept, own: kept.at[done].set(own, mode="drop"), work.results.pool, work.beam.pool)
+    order = work.waiting + jnp.cumsum(idle) - 1
+    sentence = jnp.where(idle, jnp.minimum(order, count), work.sentence)
+    begins = jnp.where(idle, sentence, count)
+    fresh = begins < count
+    here = jnp.minimum(sentence, count - 1)
+
+    def renew(new: Array, old: Array) -> Array:
+        return jnp.where(fresh.reshape(-1, *[1] * (old.ndim - 1)), new[here], old)
+
+    return work._replace(
+        waiting=jnp.minimum(work.waiting + jnp.sum(idle), count),
+        sentence=sentence,
+        given=jax.tree.map(lambda leaf: leaf[here], sentences),
+        beam=jax.tree.map(renew, first, work.beam),
+        results=Results(
+            pool,
+            work.results.row.at[begins].set(jnp.arange(len(idle)), mode="drop"),
+            work.results.begun.at[begins].set(work.turn, mode="drop"),
+        ),
+    )
+
+
+def advance(step: Step, ranking: Ranking, work: Work, *, choose: Choose = best, groups: int = 1) -> Work:
+    """One turn: take K continuations of every sentence, finished ones into the pools, the others into the beam."""
+    given, beam = work.given, work.beam
+    constraints = given.constraints
+    state, log_probs, weights = step(given.memory, beam.state, beam.tokens)
     rows, width, vocabulary_size = log_probs.shape
-    candidates = beam.log_probs[:, :, None] + restrict(log_probs, beam.time, max_lengths)
-    totals, taken = top(candidates.reshape(rows, -1), width)
+    totals, taken = choose(given, beam, restrict(constraints, beam.past, beam.time, log_probs))
     parents, tokens = jnp.divmod(taken, vocabulary_size)
+    # What the children have of their parents; alone in its group, a hypothesis is its own parent.
+    inherited = state, beam.past, weights
+    if width > groups:
+        inherited = jax.tree.map(lambda leaf: pick(leaf, parents), inherited)
+    past = remember(constraints, inherited[1], beam.time, tokens, inherited[2])
     ended = tokens == EOS
-    pool = gather_finished(beam.pool, jnp.where(ended, totals, -jnp.inf), beam.time, alpha)
+    scores = ranking.scores(totals, beam.time[:, None] + 1, past.coverage, given.mask)
+    scores = jnp.where(ended & (totals > -jnp.inf), scores, -jnp.inf)  # what is no number is not finished either
+    pool = gather_finished(beam.pool, scores, beam.time, groups)
     live = jnp.where(ended, -jnp.inf, totals)
-    return Beam(
-        time=beam.time + 1,
-        state=state if width == 1 else jax.tree.map(lambda leaf: pick(leaf, parents), state),
-        tokens=tokens,
-        log_probs=jnp.where(is_done(pool, live, max_lengths, alpha)[:, None], -jnp.inf, live),
-        pool=pool,
-        records=record(beam.records, beam.time, taken, pick(log_probs.reshape(rows, -1), taken), weights),
+    done = is_done(pool, ranking.reachable(live, constraints.max_lengths + 1), groups)
+    live = jnp.where(done[:, None], -jnp.inf, live)
+    return work._replace(
+        turn=work.turn + 1,
+        beam=Beam(beam.time + 1, inherited[0], tokens, live, past, pool),
+        records=record(work.records, work.turn, taken, pick(log_probs.reshape(rows, -1), taken), weights),
     )
 
 
-def restrict(log_probs: Array, time: Array, max_lengths: Array) -> Array:
-    """-inf for PAD and BOS, and for all but EOS in sentences whose hypotheses are as long as they may be. [B K V]"""
-    ids = jnp.arange(log_probs.shape[-1])
-    may_go_on = (time < max_lengths)[:, None, None] & (ids != PAD) & (ids != BOS)
-    return jnp.where(may_go_on | (ids == EOS), log_probs, -jnp.inf)
+def gather_finished(pool: Pool, scores: Array, time: Array, groups: int = 1) -> Pool:
+    """The best of each group's pool and of what finished in this step; of equals, the earlier.
 
-
-def gather_finished(pool: Pool, totals: Array, time: Array, alpha: float | Array) -> Pool:
-    """The best of the pool and of what finished in this step; of equals, the earlier.
-
-    totals: [B K] log-probabilities of what finished, -inf elsewhere.
+    scores: [B K] of what finished, -inf elsewhere.
     """
-    rows, width = totals.shape
-    scores = jnp.concatenate([pool.scores, totals / length_penalty(time + 1, alpha)], axis=1)
-    here = jnp.broadcast_to(time * width + jnp.arange(width), (rows, width))
-    best, positions = lax.top_k(scores, pool.scores.shape[1])
-    return Pool(best, pick(jnp.concatenate([pool.ends, here], axis=1), positions))
+    rows, width = scores.shape
+    here = time[:, None] * width + jnp.arange(width)
+    kept, found, ends, here = (leaf.reshape(rows, groups, -1) for leaf in (pool.scores, scores, pool.ends, here))
+    best, positions = lax.top_k(jnp.concatenate([kept, found], axis=2), kept.shape[2])  # [B G N]
+    ends = jnp.take_along_axis(jnp.concatenate([ends, here], axis=2), positions, axis=2)
+    return Pool(best.reshape(rows, -1), ends.reshape(rows, -1))
 
 
-def is_done(pool: Pool, live: Array, max_lengths: Array, alpha: float | Array) -> Array:
-    """Whether the worst kept score is at least what any live hypothesis can still reach. [B] bool
+def is_done(pool: Pool, reachable: Array, groups: int = 1) -> Array:
+    """Whether each group's worst kept score is at least what any of its live hypotheses can still reach. [B] bool
 
-    A log-probability can only fall from here, and the penalty that divides it only grow up to the longest length;
-    so the best that a live hypothesis can reach is its present log-probability at that length.
+    reachable: [B K], as `Ranking.reachable` has it.
+    Dropping single hypotheses that cannot reach it would change nothing: none of theirs could enter the pool, and
+    what took their places would have even less log-probability.
     """
-    reachable = jnp.max(live, axis=1) / length_penalty(max_lengths + 1, alpha)
-    return pool.scores[:, -1] >= reachable
+    rows = len(reachable)
+    worst = pool.scores.reshape(rows, groups, -1)[:, :, -1]
+    return jnp.all(worst >= jnp.max(reachable.reshape(rows, groups, -1), axis=2), axis=1)
 
 
-def record(records: Records, time: Array, taken: Array, log_probs: Array, weights: Array) -> Records:
-    """Write what a step took."""
-    write = partial(lax.dynamic_update_index_in_dim, index=time, axis=0)
+def record(records: Records, turn: Array, taken: Array, log_probs: Array, weights: Array) -> Records:
+    """Write what a turn took."""
+    write = partial(lax.dynamic_update_index_in_dim, index=turn, axis=0)
     return Records(
         taken=write(records.taken, taken),
         log_probs=write(records.log_probs, log_probs),
@@ -184,40 +220,16 @@ def record(records: Records, time: Array, taken: Array, log_probs: Array, weight
     )
 
 
-def top(values: Array, count: int) -> tuple[Array, Array]:
-    """The `count` largest of [B C] values and where they are, as `lax.top_k`, but at a fifth of its time on a CPU.
-
-    Values are laid out as a table of DEPTH rows. The best values lie in the `count` columns of highest maximum, or in
-    the few that fill no row. (The maximum over rows is vector code; over columns it would not be.) Of equal values the
-    same ones are taken each time, though not always the first.
-    """
-    rows, size = values.shape
-    columns = size // DEPTH
-    if columns <= 2 * count:
-        return lax.top_k(values, count)
-    table = values[:, : DEPTH * columns].reshape(rows, DEPTH, columns)
-    chosen = lax.top_k(jnp.max(table, axis=1), count)[1]
-    inside = (jnp.arange(DEPTH)[:, None] * columns + chosen[:, None, :]).reshape(rows, -1)
-    rest = jnp.broadcast_to(jnp.arange(DEPTH * columns, size), (rows, size - DEPTH * columns))
-    places = jnp.concatenate([inside, rest], axis=1)
-    best, positions = lax.top_k(pick(values, places), count)
-    return best, pick(places, positions)
-
-
-def pick(leaf: Array, indices: Array) -> Array:
-    """Rows of [B X ...] by indices [B Y] of the second axis: [B Y ...]."""
-    picked: Array = jax.vmap(lambda row, index: row.at[index].get(mode="promise_in_bounds"))(leaf, indices)
-    return picked
-
-
-def trace(pool: Pool, records: Records, vocabulary_size: int) -> Hypotheses:
-    """Follow the hypotheses in the pool back through the records."""
-    steps, _, width = records.taken.shape
+def trace(results: Results, records: Records, steps: int, vocabulary_size: int) -> Hypotheses:
+    """Follow the hypotheses in the pools back through the records."""
+    pool, width = results.pool, records.taken.shape[2]
     ends, slots = jnp.divmod(pool.ends, width)
     exists = pool.scores > -jnp.inf
+    last = len(records.taken) - 1
 
-    def back(slots: Array, at: tuple[Array, Records]) -> tuple[Array, Records]:
-        time, record = at
+    def back(slots: Array, time: Array) -> tuple[Array, Records]:
+        turns = jnp.minimum(results.begun + time, last)
+        record: Records = jax.tree.map(lambda leaf: leaf[turns, results.row], records)  # [C K], [C K S]
         inside = exists & (time <= ends)
         taken = pick(record.taken, slots)
         parents = jnp.where(inside, taken // vocabulary_size, slots)
@@ -229,6 +241,6 @@ def trace(pool: Pool, records: Records, vocabulary_size: int) -> Hypotheses:
             else jnp.where(inside[..., None], pick(record.weights, parents), 0.0),
         )
 
-    _, path = lax.scan(back, slots, (jnp.arange(steps), records), reverse=True)
+    _, path = lax.scan(back, slots, jnp.arange(steps), reverse=True)
     ids, log_probs, weights = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 2), path)
     return Hypotheses(ids, jnp.where(exists, ends + 1, 0), pool.scores, log_probs, weights)

@@ -12,7 +12,7 @@ from nmt_cli.batch import Batch
 from nmt_cli.config import Model
 from nmt_cli.nn.architectures import attentional_size
 from nmt_cli.nn.decoder import Decoder
-from nmt_cli.nn.dropout import drop, keep_mask, split
+from nmt_cli.nn.dropout import drop, keep_mask, split, word_mask
 from nmt_cli.nn.encoder import Encoder
 from nmt_cli.nn.initializers import Initial
 from nmt_cli.nn.loss import Loss, cross_entropy
@@ -54,7 +54,7 @@ class Seq2Seq(nn.Module):
         mask = jnp.asarray(mask)
         embedding_rng, encoder_rng = split(rng, 2)
         table = self.target_embedding if self.config.tied_embeddings == "all" else self.source_embedding
-        embedded = self.embed(table, source.T, embedding_rng)  # [S B E]
+        embedded = self.embed(table, source.T, self.config.source_word_dropout, embedding_rng)  # [S B E]
         annotations, finals = self.encoder(embedded, mask.T, encoder_rng)
         return self.decoder.start(jnp.swapaxes(annotations, 0, 1), mask, finals)
 
@@ -75,7 +75,8 @@ class Seq2Seq(nn.Module):
         config = self.config
         encoder_rng, embedding_rng, decoder_rng = split(rng, 3)
         memory, state = self.encode(batch.source, batch.source_mask, encoder_rng)
-        embedded = self.embed(self.target_embedding, batch.target_in.T, embedding_rng)  # [T B E]
+        word_dropout = config.target_word_dropout
+        embedded = self.embed(self.target_embedding, batch.target_in.T, word_dropout, embedding_rng)  # [T B E]
         hidden = self.decoder(memory, state, embedded, decoder_rng)  # [T B H]
         return cross_entropy(
             hidden.reshape(-1, attentional_size(config)),
@@ -87,11 +88,14 @@ class Seq2Seq(nn.Module):
             self.dtype,
         )
 
-    def embed(self, table: jax.Array, ids: Array, rng: jax.Array | None) -> jax.Array:
-        """ids [T B] -> embedding vectors [T B E], with dropout."""
-        config = self.config
+    def embed(self, table: jax.Array, ids: Array, word_dropout: float, rng: jax.Array | None) -> jax.Array:
+        """ids [T B] -> embedding vectors [T B E], with dropout of units and of whole words."""
+        config, ids = self.config, jnp.asarray(ids)
+        unit_rng, word_rng = split(rng, 2)
+        words = word_mask(word_rng, word_dropout, ids, len(table), config.variational_dropout)
+        embedded = drop(table[ids], None if words is None else words[..., None], word_dropout)
         shape = (1 if config.variational_dropout else ids.shape[0], ids.shape[1], config.embedding_size)
-        return drop(table[ids], keep_mask(rng, config.dropout, shape), config.dropout)
+        return drop(embedded, keep_mask(unit_rng, config.dropout, shape), config.dropout)
 
     def table(self) -> jax.Array:
         """The output layer's weights [V H]."""

@@ -15,7 +15,7 @@ import jax
 
 
 class Tap(NamedTuple):
-    """One thing heard: "run", "gates", "state", "attention", "combine" or "output", and its values by name."""
+    """One thing heard, such as "gates" or "attention", and its values by name."""
 
     kind: str
     values: dict[str, Any]

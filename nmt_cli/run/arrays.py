@@ -63,10 +63,33 @@ def read(folder: Path, like: Any) -> Any:
         try:
             stored = checkpointer.restore((folder / STATE).absolute(), args=ocp.args.StandardRestore(targets))
         except (ValueError, KeyError, FileNotFoundError) as error:
-            what = f"{folder}: Orbax cannot read it: {str(error).splitlines()[0]}"
-            raise UserError(what, "it may come from another version of orbax-checkpoint", Exit.INTEGRITY) from error
+            raise unreadable(folder, error) from error
     restored = [rebuilt(leaf, stored.get(path), index[path].get("impl")) for path, leaf in leaves.items()]
     return jax.tree.unflatten(jax.tree.structure(like), restored)
+
+
+def read_under(folder: Path, name: str) -> dict[str, np.ndarray]:
+    """The arrays of a state whose paths begin with `name/`, by the rest of their path; none of the others is read.
+
+    Raises UserError (INTEGRITY) when Orbax cannot read them.
+    """
+    index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    wanted = {path: entry for path, entry in index.items() if path.startswith(f"{name}/")}
+    targets = {path: np.broadcast_to(np.zeros((), e["dtype"]), e["shape"]) for path, e in wanted.items()}
+    if not targets:
+        return {}
+    asked = ocp.args.PyTreeRestore(targets, ocp.checkpoint_utils.construct_restore_args(targets), partial_restore=True)
+    with quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+        try:
+            stored = checkpointer.restore((folder / STATE).absolute(), args=asked)
+        except (ValueError, KeyError, FileNotFoundError) as error:
+            raise unreadable(folder, error) from error
+    return {path.removeprefix(f"{name}/"): np.asarray(array) for path, array in stored.items()}
+
+
+def unreadable(folder: Path, error: Exception) -> UserError:
+    what = f"{folder}: Orbax cannot read it: {str(error).splitlines()[0]}"
+    return UserError(what, "it may come from another version of orbax-checkpoint", Exit.INTEGRITY)
 
 
 def ask_for_room(folder: Path, size: int) -> None:

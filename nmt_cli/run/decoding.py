@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,15 +14,19 @@ import numpy as np
 from nmt_cli import config
 from nmt_cli.batch import EOS, PAD
 from nmt_cli.errors import Exit, UserError
-from nmt_cli.nn.ensemble import Ensemble
-from nmt_cli.nn.forced_scoring import score_ids
-from nmt_cli.nn.search import Hypotheses, search
+from nmt_cli.nn.hypotheses import Hypotheses
+from nmt_cli.nn.penalties import GNMT_OFFSET, Ranking
+from nmt_cli.nn.sampling import Shape
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.device import Note, compile_aloud, out_of_memory
+from nmt_cli.run.device import Note, compile_aloud, fast_precision, out_of_memory
+from nmt_cli.run.programs import Chance, Demand, Plan, force_ids, translate_ids
 from nmt_cli.run.reading import Sentence
 
-FEW = 8  # lines for which there is a shape between one line and a full batch
+FEW = (4, 32)  # sentences for which there are shapes below that of all rows
+WAITING = 4  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
 SHORTEST_SHAPE = 8  # pieces
+MOST_HYPOTHESES = 320  # at a time, of all lines together: more no longer fit the caches of a processor (measured)
+MOST_TOKENS = 1 << 15  # of the source, padding included, that are encoded at a time
 
 
 class Request(NamedTuple):
@@ -30,6 +35,36 @@ class Request(NamedTuple):
     search: config.Search
     n_best: int
     with_weights: bool
+
+    @classmethod
+    def checked(cls, search: config.Search, n_best: int, with_weights: bool) -> Request:
+        """Raises UserError where there cannot be so many translations of a line."""
+        request = cls(search, n_best, with_weights)
+        if n_best > request.width or n_best < 1:
+            what, fix = {
+                "beam": ("a beam at least as wide", f"try --beam {n_best}"),
+                "mbr": ("at least as many samples", f"try --set search.samples={n_best}"),
+                "sample": ("a sample each", "ask for at least one"),
+            }[search.method]
+            raise UserError(f"{n_best} translations of each line need {what}", fix)
+        return request
+
+    @property
+    def width(self) -> int:
+        """Hypotheses of a line at a time."""
+        return {"beam": self.search.beam, "sample": self.n_best, "mbr": self.search.samples}[self.search.method]
+
+    @property
+    def rows(self) -> int:
+        """Lines translated at a time."""
+        return max(1, min(self.search.batch_size, MOST_HYPOTHESES // self.width))
+
+    def most(self, longest: int) -> int:
+        """Most sentences that are given to the search at a time, when the longest source has so many ids."""
+        if self.with_weights:  # they are recorded for all who wait, too
+            return self.rows
+        tokens = padded_length(longest, self.search.max_length + 1)
+        return min(WAITING * self.rows, max(self.rows, MOST_TOKENS // tokens))
 
 
 class Decoding:
@@ -42,119 +77,169 @@ class Decoding:
         """
         self.note = note
         self.members = tuple(members)
-        asked = ("members", "average", "with_weights")
-        self.decode = jax.jit(translate_ids, static_argnames=(*asked, "steps", "beam", "n_best"))
-        self.force = jax.jit(force_ids, static_argnames=asked)
+        self.decode = jax.jit(translate_ids, static_argnames="plan")
+        self.force = jax.jit(force_ids, static_argnames="plan")
         self.compiled: dict[tuple[Any, ...], Any] = {}
 
     def run(self, parameters: Sequence[Any], group: Sequence[Sentence], request: Request) -> Hypotheses:
-        """Search for one batch, in the smallest shape that holds it. Returns NumPy arrays.
+        """Search for one batch of at most `request.rows`, in the smallest shape that holds it. Returns NumPy arrays.
 
         parameters: of each member.
+        A sentence whose required phrases cannot all be had is translated without them.
+        Raises UserError: DIVERGED where a model computes no numbers, RESOURCE where memory does not suffice.
         """
-        asked, n_best, with_weights = request
-        source = padded(
-            [sentence.ids for sentence in group], row_count(len(group), asked.batch_size), asked.max_length + 1
-        )
-        rows, length = source.shape
-        max_lengths = np.zeros(rows, np.int32)
-        max_lengths[: len(group)] = [longest_translation(len(sentence.ids), asked) for sentence in group]
-        steps = longest_translation(length, asked) + 1
-        static = {"steps": steps, "beam": asked.beam, "n_best": n_best, "with_weights": with_weights}
-        arguments = (parameters, source, max_lengths, jnp.float32(asked.length_penalty))
-        return self.finite(self.call(self.decode, arguments, asked, static), len(group))
+        plan = self.plan(group, request)
+        found: Hypotheses = self.call(self.decode, plan, parameters, demand(group, request))
+        lost = [not np.isfinite(score) for score in found.scores[: len(group), 0]]
+        hopeful = [
+            sentence._replace(required=()) if gone else sentence for sentence, gone in zip(group, lost, strict=True)
+        ]
+        if hopeful != list(group):
+            return self.run(parameters, hopeful, request)
+        return finite(found, len(group))
 
     def score(
-        self,
-        parameters: Sequence[Any],
-        group: Sequence[Sentence],
-        targets: Sequence[Sequence[int]],
-        request: Request,
+        self, parameters: Sequence[Any], group: Sequence[Sentence], targets: Sequence[Sequence[int]], request: Request
     ) -> Hypotheses:
         """What the search would think of these translations (ids without EOS), one for each sentence.
 
         Returns NumPy arrays, one hypothesis a sentence; the numbers are those that `run` gives to the same ids.
+        Raises UserError as `run` does.
         """
         asked = request.search
-        rows = row_count(len(group), asked.batch_size)
+        rows = row_count(len(group), asked.batch_size, asked.batch_size)
         source = padded([sentence.ids for sentence in group], rows, asked.max_length + 1)
         target = padded([[*ids, EOS] for ids in targets], rows)
-        lengths = np.zeros(rows, np.int32)
-        lengths[: len(group)] = [len(ids) + 1 for ids in targets]
-        arguments = (parameters, source, target, lengths, jnp.float32(asked.length_penalty))
-        return self.finite(self.call(self.force, arguments, asked, {"with_weights": request.with_weights}), len(group))
+        lengths = in_rows([len(ids) + 1 for ids in targets], rows)
+        plan = Plan(self.models(asked), asked.ensemble, target.shape[1], rows, 1, 1, request.with_weights)
+        return finite(self.call(self.force, plan, parameters, source, target, lengths, ranking(asked)), len(group))
 
-    def call(self, function: Any, arguments: tuple[Any, ...], asked: config.Search, static: dict[str, Any]) -> Any:
-        """The result of a compiled function, compiled first where these shapes are new. arguments[1] is the source."""
-        static = {**static, "members": self.members, "average": asked.ensemble}
-        rows, length = arguments[1].shape
-        shape = (function, *(array.shape for array in arguments[1:]), *static.values())
+    def plan(self, group: Sequence[Sentence], request: Request) -> Plan:
+        """What the program for a batch is made for."""
+        asked = request.search
+        extra = max(most_pieces(sentence, asked) - longest_translation(len(sentence.ids), asked) for sentence in group)
+        longest = longest_translation(source_length(group, asked), asked)
+        return Plan(
+            members=self.models(asked),
+            average=asked.ensemble,
+            steps=longest + (padded_length(extra) if extra else 0) + 1,
+            rows=request.rows,
+            width=request.width,
+            n_best=request.n_best,
+            with_weights=request.with_weights,
+            groups=asked.groups,
+            top_k=asked.top_k,
+            no_repeat=asked.no_repeat,
+        )
+
+    def models(self, asked: config.Search) -> tuple[Seq2Seq, ...]:
+        """The members, multiplying what is asked for."""
+        precision = fast_precision(jax.default_backend()) if asked.precision == "auto" else asked.precision
+        return tuple(member.clone(dtype=jnp.dtype(precision)) for member in self.members)
+
+    def call(self, function: Any, plan: Plan, parameters: Sequence[Any], *arguments: Any) -> Any:
+        """The result of a compiled function, compiled first where these shapes are new."""
+        leaves, structure = jax.tree.flatten(arguments)
+        rows, length = leaves[0].shape
+        shape = (function, plan, structure, *(leaf.shape for leaf in leaves))
         try:
             if shape not in self.compiled:
-                what = f"{rows} x {length} pieces, beam {asked.beam}"
-                self.compiled[shape] = compile_aloud(function, *arguments, what=what, note=self.note, **static)
-            return jax.device_get(self.compiled[shape](*arguments))
+                what = f"{rows} x {length} pieces, {plan.width} hypotheses of each"
+                self.compiled[shape] = compile_aloud(
+                    function, parameters, *arguments, what=what, note=self.note, plan=plan
+                )
+            return jax.device_get(self.compiled[shape](parameters, *arguments))
         except jax.errors.JaxRuntimeError as error:
             when, hint = f"while translating {rows} lines at a time", f"try --batch-size {max(rows // 2, 1)}"
             raise out_of_memory(error, when, hint) from error
 
-    @staticmethod
-    def finite(found: Hypotheses, count: int) -> Hypotheses:
-        """What was found, or UserError where a model computes no numbers."""
-        if not np.isfinite(found.scores[:count, 0]).all():
-            raise UserError(
-                "the model computes scores that are not numbers", "train it again, or use another", Exit.DIVERGED
-            )
-        return found
 
-
-def translate_ids(
-    parameters: Sequence[Any], source: jax.Array, max_lengths: jax.Array, alpha: jax.Array,
-    *, members: tuple[Seq2Seq, ...], average: str, steps: int, beam: int, n_best: int, with_weights: bool,
-) -> Hypotheses:  # fmt: skip
-    """Encode a batch and search. source: [B S] int32; the rest as in `search`."""
-    step, state = begin(Ensemble(members, average), parameters, source)
-    return search(
-        step, state, max_lengths, steps=steps, beam=beam, n_best=n_best, alpha=alpha, with_weights=with_weights
+def demand(group: Sequence[Sentence], request: Request) -> Demand:
+    """What is asked of a batch, as arrays."""
+    asked = request.search
+    rows = row_count(len(group), request.rows, request.most(max(len(sentence.ids) for sentence in group)))
+    most = in_rows([most_pieces(sentence, asked) for sentence in group], rows)
+    return Demand(
+        source=padded([sentence.ids for sentence in group], rows, asked.max_length + 1),
+        ranking=ranking(asked),
+        max_lengths=most,
+        min_lengths=np.minimum(most, np.int32(asked.min_output)) if asked.min_output else None,
+        prefix=padded([s.prefix for s in group], rows) if any(s.prefix for s in group) else None,
+        required=phrases([sentence.required for sentence in group], rows),
+        forbidden=phrases([sentence.forbidden for sentence in group], rows),
+        strength=number(asked.diversity) if asked.groups > 1 else None,
+        chance=None if asked.method == "beam" else chance(group, rows, asked),
     )
 
 
-def force_ids(
-    parameters: Sequence[Any], source: jax.Array, targets: jax.Array, lengths: jax.Array, alpha: jax.Array,
-    *, members: tuple[Seq2Seq, ...], average: str, with_weights: bool,
-) -> Hypotheses:  # fmt: skip
-    """Encode a batch and score its translations. source: [B S] int32; the rest as in `score_ids`."""
-    step, state = begin(Ensemble(members, average), parameters, source)
-    return score_ids(step, state, targets, lengths, alpha=alpha, with_weights=with_weights)
+def ranking(asked: config.Search) -> Ranking:
+    """How hypotheses are ranked."""
+    average = asked.normalization == "average"
+    return Ranking(
+        alpha=number(1.0 if average else asked.length_penalty),
+        offset=number(0.0 if average else GNMT_OFFSET),
+        beta=number(asked.coverage_penalty) if asked.coverage_penalty else None,
+    )
 
 
-def begin(model: Ensemble, parameters: Sequence[Any], source: jax.Array) -> tuple[Any, Any]:
-    """The step function and the first state of a batch [B S]."""
-    memories, state = model.encode(parameters, source, source != PAD)
+def chance(group: Sequence[Sentence], rows: int, asked: config.Search) -> Chance:
+    """What samples follow from: the seed and the sentence itself, so that equal lines have equal samples."""
+    sums = [zlib.crc32(np.asarray(sentence.ids, "<i4").tobytes()) for sentence in group]
+    shape = Shape(number(asked.temperature), number(asked.top_p) if asked.top_p < 1 else None)
+    return Chance(np.uint32(asked.seed), in_rows(sums, rows, np.uint32), shape)
 
-    def step(state: Any, tokens: jax.Array) -> Any:
-        return model.step(parameters, memories, state, tokens)
 
-    return step, state
+def number(value: float) -> Any:
+    """A setting as the device has it: changing it compiles nothing anew."""
+    return np.float32(value)
+
+
+def phrases(asked: Sequence[Sequence[Sequence[int]]], rows: int) -> np.ndarray | None:
+    """Phrases of each sentence as one array [B P L], or None where there are none. P is a power of two."""
+    most = max(map(len, asked))
+    if most == 0:
+        return None
+    longest = max(len(phrase) for own in asked for phrase in own)
+    ids = np.full((rows, 1 << (most - 1).bit_length(), padded_length(longest)), PAD, np.int32)
+    for row, own in enumerate(asked):
+        for place, phrase in enumerate(own):
+            ids[row, place, : len(phrase)] = phrase
+    return ids
 
 
 def padded(sequences: Sequence[Sequence[int]], rows: int, most: int | None = None) -> np.ndarray:
     """Ids as one array, PAD elsewhere, in the smallest shape that holds them; its length is at most `most`."""
-    longest = max(map(len, sequences))
-    ids = np.full((rows, padded_length(longest, most)), PAD, np.int32)
+    ids = np.full((rows, padded_length(max(map(len, sequences)), most)), PAD, np.int32)
     for row, sequence in enumerate(sequences):
         ids[row, : len(sequence)] = sequence
     return ids
 
 
+def in_rows(values: Sequence[int], rows: int, dtype: Any = np.int32) -> np.ndarray:
+    """A number for each sentence, and 0 for the fillers after them."""
+    return np.array([*values, *[0] * (rows - len(values))], dtype)
+
+
+def source_length(group: Sequence[Sentence], asked: config.Search) -> int:
+    """S of a batch."""
+    return padded_length(max(len(sentence.ids) for sentence in group), asked.max_length + 1)
+
+
+def most_pieces(sentence: Sentence, asked: config.Search) -> int:
+    """Most pieces in the translation of a sentence, without EOS; what must be in it comes on top."""
+    own = len(sentence.prefix) + sum(map(len, sentence.required))
+    return longest_translation(len(sentence.ids), asked) + own
+
+
 def longest_translation(length: int, search: config.Search) -> int:
     """Most pieces in the translation of a source of this length, both without EOS but the source's counted."""
-    return math.ceil(search.max_ratio * (length - 1)) + 10
+    longest = math.ceil(search.max_ratio * (length - 1)) + 10
+    return max(min(longest, search.max_output or longest), search.min_output)
 
 
-def row_count(lines: int, batch_size: int) -> int:
-    """Rows of the smallest shape that holds this many lines: one, a few, or all."""
-    return min(rows for rows in (1, FEW, batch_size) if rows >= lines and rows <= batch_size)
+def row_count(lines: int, rows: int, most: int) -> int:
+    """Sentences in the smallest shape that holds this many lines: a few, all rows, or as many as may wait for them."""
+    return min(shape for shape in (*FEW, rows, most) if shape >= lines and (shape <= rows or shape == most))
 
 
 def padded_length(length: int, most: int | None = None) -> int:
@@ -164,3 +249,12 @@ def padded_length(length: int, most: int | None = None) -> int:
         power = 1 << (shape.bit_length() - 1)
         shape = power * 2 if shape > power or shape == SHORTEST_SHAPE else power * 3 // 2
     return shape if most is None else min(shape, most)
+
+
+def finite(found: Hypotheses, count: int) -> Hypotheses:
+    """What was found, or UserError where a model computes no numbers."""
+    if not np.isfinite(found.scores[:count, 0]).all():
+        raise UserError(
+            "the model computes scores that are not numbers", "train it again, or use another", Exit.DIVERGED
+        )
+    return found

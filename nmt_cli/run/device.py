@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
@@ -42,6 +42,17 @@ def select_device(name: str = "auto") -> str:
         hint = "install nmt-cli[cuda12] or nmt-cli[cuda13] for NVIDIA" if name == "gpu" else "install nmt-cli[tpu]"
         raise UserError(f"there is no {name}; JAX sees: {platform}", f"{hint}, or use --device cpu", Exit.RESOURCE)
     return platform if platform == "cpu" else f"{platform} ({len(devices)} x {devices[0].device_kind})"
+
+
+def fast_precision(platform: str) -> Literal["float32", "bfloat16"]:
+    """bfloat16 where the device multiplies it faster than float32: accelerators, and processors made for it."""
+    if platform != "cpu":
+        return "bfloat16"
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "float32"
+    return "bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"
 
 
 def configure(**options: Any) -> None:

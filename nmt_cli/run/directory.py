@@ -3,6 +3,7 @@
 config.json        resolved configuration
 provenance.json    one entry a sitting: versions, data, command, device, start
 metrics.jsonl      one JSON object a logged step or validation
+embeddings.json    what files of word vectors it began with, and how much of the text they cover; absent without
 lock               held by the process that trains here
 checkpoints/       see `nmt_cli.run.checkpoint`
 best/  last/       publishable models, see `nmt_cli.run.model`
@@ -46,6 +47,10 @@ class Run:
     @property
     def provenance_file(self) -> Path:
         return self.path / "provenance.json"
+
+    @property
+    def embeddings_file(self) -> Path:
+        return self.path / "embeddings.json"
 
     @property
     def metrics_file(self) -> Path:
@@ -130,6 +135,18 @@ class Run:
     def config_is_sealed(self) -> bool:
         """Whether a readable configuration carries its checksum."""
         return SEAL in json.loads(self.config_file.read_text(encoding="utf-8"))
+
+    def write_embeddings(self, reports: Mapping[str, Any]) -> None:
+        """Write what word vectors the run begins with, by side. Raises UserError (RESOURCE)."""
+        replace_text(self.embeddings_file, json.dumps(reports, indent=2, ensure_ascii=False) + "\n")
+
+    def read_embeddings(self) -> dict[str, dict[str, Any]]:
+        """What `write_embeddings` wrote; empty when there is nothing readable."""
+        try:
+            reports = json.loads(self.embeddings_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {k: v for k, v in reports.items() if isinstance(v, dict)} if isinstance(reports, dict) else {}
 
     def record_sitting(self, command: str, device: str, data_hash: str) -> None:
         """Add what this process is, reads and runs on to `provenance.json`. Raises UserError (RESOURCE)."""

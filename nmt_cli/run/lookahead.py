@@ -6,33 +6,41 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+from nmt_cli.run.reading import Line
+
+Item = TypeVar("Item", bound=str | Line)
 
 QUIET = 0.01  # seconds without another line after which no more are waited for
+HEAVY = 1000  # characters that count as a line more, so that long lines do not fill the memory
 
 
-def take_what_is_there(lines: Iterable[str], most: int) -> Iterator[list[str]]:
+def take_what_is_there(lines: Iterable[Item], most: int) -> Iterator[list[Item]]:
     """Lines in lists of 1 to `most`, none held back: a list ends when no further line has come for a moment.
 
     A thread reads `lines`, at most `most` ahead of what has been taken. What `lines` raises is raised here, after the
-    lines before it.
+    lines before it. A line of many characters counts as several.
     """
-    arrived: queue.Queue[str | BaseException | None] = queue.Queue(most)
+    arrived = Arrivals[Item](most)
     abandoned = threading.Event()
     threading.Thread(target=read_into, args=(lines, arrived, abandoned), daemon=True).start()
     try:
         end: BaseException | None = None
         more = True
         while more:
-            taken: list[str] = []
-            while more and len(taken) < most:
+            taken: list[Item] = []
+            weighs = 0
+            while more and weighs < most:
                 try:
                     item = arrived.get(timeout=QUIET if taken else None)
                 except queue.Empty:
                     break
-                if isinstance(item, str):
-                    taken.append(item)
-                else:
+                if item is None or isinstance(item, BaseException):
                     more, end = False, item
+                else:
+                    taken.append(item)
+                    weighs += weight(item)
             if taken:
                 yield taken
         if end is not None:
@@ -41,12 +49,36 @@ def take_what_is_there(lines: Iterable[str], most: int) -> Iterator[list[str]]:
         abandoned.set()
 
 
-def read_into(
-    lines: Iterable[str], arrived: queue.Queue[str | BaseException | None], abandoned: threading.Event
-) -> None:
+class Arrivals(queue.Queue[Any], Generic[Item]):
+    """A queue of lines, None at their end or what was raised there, that is full by their weight."""
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self.held = 0
+
+    def _qsize(self) -> int:
+        return self.held
+
+    def _put(self, item: Item | BaseException | None) -> None:
+        super()._put(item)
+        self.held += weight(item)
+
+    def _get(self) -> Item | BaseException | None:
+        item: Item | BaseException | None = super()._get()
+        self.held -= weight(item)
+        return item
+
+
+def weight(item: str | Line | BaseException | None) -> int:
+    """How much of the room for lines an item takes."""
+    text = item.text if isinstance(item, Line) else item
+    return 1 + len(text) // HEAVY if isinstance(text, str) else 1
+
+
+def read_into(lines: Iterable[Item], arrived: Arrivals[Item], abandoned: threading.Event) -> None:
     """Put lines, then None or what was raised, until nobody takes them any more."""
 
-    def put(item: str | BaseException | None) -> None:
+    def put(item: Item | BaseException | None) -> None:
         while not abandoned.is_set():
             with suppress(queue.Full):
                 arrived.put(item, timeout=0.2)

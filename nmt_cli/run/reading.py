@@ -1,19 +1,40 @@
-"""Lines become sentences: the ids that the model reads."""
+"""Lines become sentences: the ids that the model reads, and those that are asked of its translation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+from nmt_cli import config
 from nmt_cli.batch import EOS
 from nmt_cli.data.lines import is_blank
 from nmt_cli.data.tokenizer import Tokenizer
+from nmt_cli.data.words import Span
+from nmt_cli.run.splitting import LONGEST_PIECE, split
 
-LONGEST_PIECE = 64  # characters of a line that are read for each piece that may be translated
+
+@dataclass(frozen=True)
+class Line:
+    """A line of input: what it says, and what its translation has to be like.
+
+    prefix: what the translation begins with. require, forbid: phrases that occur in it, and that do not.
+    flags: what was done to the line when it was read. fields: what it carries along, given back with its translation.
+    """
+
+    text: str
+    prefix: str = ""
+    require: tuple[str, ...] = ()
+    forbid: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Sentence(NamedTuple):
-    """A line that has something to translate, and what is asked of its translation, in ids of the target."""
+    """A line that has something to translate, or a part of one that was split.
+
+    What is asked of its translation is in ids of the target.
+    """
 
     line: int  # its place in the input
     ids: list[int]  # with EOS
@@ -21,21 +42,55 @@ class Sentence(NamedTuple):
     prefix: Sequence[int] = ()  # what it begins with
     required: Sequence[Sequence[int]] = ()  # phrases that occur in it
     forbidden: Sequence[Sequence[int]] = ()  # phrases that do not
+    span: Span = (0, 0)  # where it stands in the line, in characters
 
 
-def read(tokenizer: Tokenizer, lines: Sequence[str], most: int) -> list[Sentence]:
-    """The lines that have something in them, as the ids that the model reads, at most so many and EOS."""
-    present = [line for line, text in enumerate(lines) if not is_blank(text)]
+def read(source: Tokenizer, target: Tokenizer, lines: Sequence[Line], search: config.Search) -> list[Sentence]:
+    """The sentences of all lines in their order; none of a line with nothing in it.
+
+    A line of more than `search.max_length` pieces becomes several sentences (see `nmt_cli.run.splitting`), the first
+    of which has the line's prefix and its required phrases; or it is cut there, where `search.long_lines` says so.
+    """
+    most = search.max_length
     longest = most * LONGEST_PIECE
-    encoded = tokenizer.encode([lines[line][:longest] for line in present])
-    return [
-        Sentence(line, [*ids[:most], EOS], was_cut=len(ids) > most or len(lines[line]) > longest)
-        for line, ids in zip(present, encoded, strict=True)
-        if ids
-    ]
+    present = [place for place, line in enumerate(lines) if not is_blank(line.text)]
+    encoded = source.encode([lines[place].text[:longest] for place in present])
+    sentences: list[Sentence] = []
+    for place, ids in zip(present, encoded, strict=True):
+        text = lines[place].text
+        too_long = len(ids) > most or len(text) > longest
+        if too_long and search.long_lines == "split":
+            made = list(parts(source, place, text, most))
+        else:
+            made = [Sentence(place, [*ids[:most], EOS], too_long, span=(0, min(len(text), longest)))] if ids else []
+        sentences += wished(target, lines[place], made)
+    return sentences
 
 
-def grouped(sentences: Sequence[Sentence], batch_size: int) -> list[list[Sentence]]:
-    """Batches of sentences of like length, the longest first."""
-    ordered = sorted(sentences, key=lambda sentence: -len(sentence.ids))
-    return [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
+def parts(tokenizer: Tokenizer, place: int, text: str, most: int) -> Iterator[Sentence]:
+    """The sentences that a line too long is split into."""
+    spans = [(start, end) for start, end in split(tokenizer, text, most) if not is_blank(text[start:end])]
+    for span, ids in zip(spans, tokenizer.encode([text[start:end] for start, end in spans]), strict=True):
+        if ids:
+            yield Sentence(place, [*ids[:most], EOS], len(ids) > most, span=span)
+
+
+def wished(tokenizer: Tokenizer, line: Line, sentences: list[Sentence]) -> list[Sentence]:
+    """The sentences of a line with what is asked of their translations."""
+    if not sentences or not (line.prefix or line.require or line.forbid):
+        return sentences
+    forbidden = [ids for phrase in line.forbid for ids in tokenizer.phrase(phrase)]
+    first, *others = (sentence._replace(forbidden=forbidden) for sentence in sentences)
+    required = [ids[0] for ids in map(tokenizer.phrase, line.require) if ids]
+    prefix = tokenizer.encode([line.prefix])[0]
+    return [first._replace(prefix=prefix, required=required), *others]
+
+
+def grouped(sentences: Sequence[Sentence], most: Callable[[int], int]) -> list[list[Sentence]]:
+    """Batches of sentences of like length, the longest first. most: how many, when the longest has so many ids."""
+    waiting, groups = sorted(sentences, key=lambda sentence: -len(sentence.ids)), []
+    while waiting:
+        count = most(len(waiting[0].ids))
+        groups.append(waiting[:count])
+        waiting = waiting[count:]
+    return groups

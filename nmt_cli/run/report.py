@@ -91,6 +91,8 @@ def describe_run(path: Path, problems: list[str]) -> Facts:
         if folder.exists():
             model = describe_model(folder, problems)
             facts[name] = {**model["model"], "scores": model.get("scores", [])}
+    if embeddings := run.read_embeddings():
+        facts["embeddings"] = embeddings
     if metrics:
         facts["log"] = {key: value for record in metrics for key, value in record.items()}  # the latest of each
     return {

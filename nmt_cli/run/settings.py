@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from nmt_cli.config import Config, Sections, check_combinations, load_recipe, parse_overrides, resolve
 from nmt_cli.data.store import Prepared
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.run.checkpoint import saved
+from nmt_cli.run.device import fast_precision
 from nmt_cli.run.directory import Run
-
-Precision = Literal["float32", "bfloat16"]
 
 # What a resumed run may set anew: it changes when training stops or what is reported, not the updates themselves.
 MAY_CHANGE = {
@@ -90,14 +88,3 @@ def refuse_changes(run: Run, old: Config, new: Config) -> None:
     if changes:
         what = f"{run.path} has begun with other settings:\n  " + "\n  ".join(changes)
         raise UserError(what, "leave these as they are, or train in a new run directory")
-
-
-def fast_precision(platform: str) -> Precision:
-    """bfloat16 where the device multiplies it faster than float32: accelerators, and processors made for it."""
-    if platform != "cpu":
-        return "bfloat16"
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "float32"
-    return "bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"

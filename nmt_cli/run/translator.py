@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,24 +18,27 @@ import jax.numpy as jnp
 from nmt_cli import config
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.errors import UserError
+from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run.decoding import Decoding, Request
 from nmt_cli.run.device import Note, select_device, use_compile_cache
+from nmt_cli.run.forcing import Forcing
+from nmt_cli.run.joining import Part, join
 from nmt_cli.run.lookahead import take_what_is_there
-from nmt_cli.run.model import flatten, load_model
-from nmt_cli.run.reading import grouped, read
+from nmt_cli.run.model import Model, flatten, load_model
+from nmt_cli.run.reading import Line, Sentence, grouped, read
 from nmt_cli.run.shapes import Shape, check
-from nmt_cli.run.translation import EMPTY, Translation
-from nmt_cli.run.writing import write
+from nmt_cli.run.translation import Translation
+from nmt_cli.run.writing import Writer
 
 LOOK_AHEAD = 16  # batches of a stream that are sorted by length together
 
 
 class Translator:
-    """A model with its tokenizers, ready to translate.
+    """A model with its tokenizers, or several models that translate together, ready to translate.
 
     A line of nothing but white space or invisible characters has an empty translation. A line longer than
-    `search.max_length` pieces (or than 64 times as many characters) is translated up to there and flagged CUT.
+    `search.max_length` pieces is translated in parts (see `nmt_cli.run.splitting`) and flagged SPLIT.
     Output is one line, whatever the model produced. A translation does not depend on the lines beside it.
     """
 
@@ -46,69 +50,156 @@ class Translator:
         target_tokenizer: Tokenizer,
         defaults: config.Search,
         note: Note = lambda text: None,
+        others: Sequence[tuple[Seq2Seq, Any]] = (),
     ) -> None:
-        """note: is told when a shape takes long to compile. `parameters` may be replaced at any time."""
+        """note: is told when a shape takes long to compile. `parameters` may be replaced at any time.
+
+        others: further models and their parameters, with the same vocabularies; their probabilities are averaged.
+        """
         self.seq2seq = seq2seq
         self.parameters = parameters
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.defaults = defaults
-        self.decoding = Decoding([seq2seq], note)
+        self.others = others
+        self.decoding = Decoding([seq2seq, *(member for member, _ in others)], note)
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", note: Note = lambda text: None) -> Translator:
+    def load(
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        note: Note = lambda text: None,
+        beside: Sequence[str | Path] = (),
+    ) -> Translator:
         """The translator in a run or a model folder, on a device (see `select_device`).
 
-        Raises UserError: INTEGRITY for a damaged model, RESOURCE where the device is missing.
+        beside: further ones that translate together with it; their vocabularies must be the same.
+        Raises UserError: INTEGRITY for a damaged model, RESOURCE where the device is missing, USAGE for models that do
+        not go together.
         """
         note(f"device: {select_device(device)}")
         use_compile_cache(note)
-        model = load_model(Path(path))
-        source, target = model.source_tokenizer, model.target_tokenizer
-        seq2seq = Seq2Seq(model.config.model, source.size, target.size)
-        check_parameters(model.parameters, seq2seq, model.path)
-        return cls(seq2seq, jax.device_put(model.parameters), source, target, model.config.search, note)
+        models = [load_model(Path(each)) for each in (path, *beside)]
+        first, *others = models
+        for other in others:
+            check_vocabularies(first, other)
+        (seq2seq, parameters), *members = map(member_of, models)
+        source, target = first.source_tokenizer, first.target_tokenizer
+        return cls(seq2seq, parameters, source, target, first.config.search, note, members)
 
     def translate(
-        self, lines: Sequence[str], n_best: int = 1, with_weights: bool = False, **search: Any
+        self,
+        lines: Sequence[str | Line],
+        n_best: int = 1,
+        with_weights: bool = False,
+        unknown: Mapping[str, str] | None = None,
+        **search: Any,
     ) -> list[Translation]:
         """The translation of every line, in the order of the lines.
 
         n_best: hypotheses for each line, at most `beam`.
-        with_weights: keep the attention weights.
+        with_weights: keep the attention weights, and say which words belong together.
+        unknown: a dictionary for unknown pieces (see `nmt_cli.run.writing.Writer`); empty, it has them copied.
         search: settings of the section [search] of the configuration, as `beam=5`; the model's own where None.
         Raises UserError when one is unknown or out of its range.
         """
-        return self.translate_lines(lines, self.request(n_best, with_weights, **search))
+        return self.translate_lines(lines, self.request(n_best, with_weights, unknown, **search), unknown)
 
     def translate_stream(
-        self, lines: Iterable[str], n_best: int = 1, with_weights: bool = False, **search: Any
+        self,
+        lines: Iterable[str | Line],
+        n_best: int = 1,
+        with_weights: bool = False,
+        unknown: Mapping[str, str] | None = None,
+        **search: Any,
     ) -> Iterator[Translation]:
         """Translations in the order of the lines, as the lines come: none waits for a line that is not there yet.
 
         Options as in `translate`. Lines that are there already are translated together, sorted by length.
         """
-        request = self.request(n_best, with_weights, **search)
+        request = self.request(n_best, with_weights, unknown, **search)
         groups = take_what_is_there(lines, LOOK_AHEAD * request.search.batch_size)
-        return (translation for group in groups for translation in self.translate_lines(group, request))
+        return (translation for group in groups for translation in self.translate_lines(group, request, unknown))
 
-    def request(self, n_best: int = 1, with_weights: bool = False, **search: Any) -> Request:
+    def score(
+        self, sources: Sequence[str], targets: Sequence[str], with_weights: bool = False, **search: Any
+    ) -> list[Translation]:
+        """What the model thinks of given translations: the numbers that search reports when it finds the same pieces.
+
+        A blank source is not given to the model: its only translation is the blank one (score 0, any other -inf).
+        Lines and translations longer than the model reads and writes are cut, and flagged CUT.
+        Options as in `translate`.
+        """
+        request = self.request(with_weights=with_weights, **{**search, "long_lines": "cut"})
+        score = partial(self.decoding.score, self.all_parameters())
+        return Forcing(self.source_tokenizer, self.target_tokenizer, request, score).run(sources, targets)
+
+    def request(
+        self, n_best: int = 1, with_weights: bool = False, unknown: Mapping[str, str] | None = None, **search: Any
+    ) -> Request:
         """Options as in `translate`, checked, with the model's own where None. Raises UserError."""
         given = {name: value for name, value in search.items() if value is not None}
         chosen = dataclasses.replace(self.defaults, **config.from_sections({"search": given})["search"])
-        if not 1 <= n_best <= chosen.beam:
-            raise UserError(f"{n_best} hypotheses for each line need a beam at least as wide", f"try --beam {n_best}")
-        return Request(chosen, n_best, with_weights)
+        config.check_search(chosen, self.seq2seq.config)
+        if (with_weights or unknown is not None) and all(m.config.attention == "none" for m in self.decoding.members):
+            raise UserError("the model has no attention", "there is nothing that words could be aligned or replaced by")
+        return Request.checked(chosen, n_best, with_weights)
 
-    def translate_lines(self, lines: Sequence[str], request: Request) -> list[Translation]:
+    def translate_lines(
+        self, lines: Sequence[str | Line], request: Request, unknown: Mapping[str, str] | None = None
+    ) -> list[Translation]:
         """The translation of every line."""
-        translations = [Translation(flags=(EMPTY,))] * len(lines)
-        source, target, search = self.source_tokenizer, self.target_tokenizer, request.search
-        for group in grouped(read(source, lines, search.max_length), search.batch_size):
-            found = self.decoding.run([self.parameters], group, request)
+        asked = [Line(line) if isinstance(line, str) else line for line in lines]
+        source, target = self.source_tokenizer, self.target_tokenizer
+        sentences = read(source, target, asked, request.search)
+        writer = Writer(source, target, request, unknown)
+        needed = request._replace(with_weights=request.with_weights or unknown is not None)
+        parts: list[list[Part]] = [[] for _ in lines]
+        for group, found in self.search(grouped(sentences, needed.most), needed):
             for row, sentence in enumerate(group):
-                translations[sentence.line] = write(source, target, sentence, row, found, search)
-        return translations
+                line = asked[sentence.line].text
+                parts[sentence.line].append((sentence, writer.write(line, sentence, row, found)))
+        return [
+            join(target, line, in_order(own), request.n_best, request.with_weights)
+            for line, own in zip(asked, parts, strict=True)
+        ]
+
+    def search(
+        self, groups: Sequence[Sequence[Sentence]], request: Request
+    ) -> Iterator[tuple[Sequence[Sentence], Hypotheses]]:
+        """What is found for each group; the next one is searched for while the caller makes text of this one."""
+        run = partial(self.decoding.run, self.all_parameters(), request=request)
+        with ThreadPoolExecutor(1) as device:
+            try:
+                yield from zip(groups, device.map(run, groups), strict=True)
+            finally:
+                device.shutdown(cancel_futures=True)
+
+    def all_parameters(self) -> list[Any]:
+        """Of each model that translates."""
+        return [self.parameters, *(parameters for _, parameters in self.others)]
+
+
+def in_order(parts: list[Part]) -> list[Part]:
+    """The parts of a line as they stand in it."""
+    return sorted(parts, key=lambda part: part[0].span)
+
+
+def member_of(model: Model) -> tuple[Seq2Seq, Any]:
+    """A model as it is on the device. Raises UserError (INTEGRITY) when its parameters are not those it should have."""
+    seq2seq = Seq2Seq(model.config.model, model.source_tokenizer.size, model.target_tokenizer.size)
+    check_parameters(model.parameters, seq2seq, model.path)
+    return seq2seq, jax.device_put(model.parameters)
+
+
+def check_vocabularies(first: Model, other: Model) -> None:
+    """Raise UserError when two models do not read and write the same pieces."""
+    for side in ("source", "target"):
+        one, two = getattr(first, f"{side}_tokenizer"), getattr(other, f"{side}_tokenizer")
+        if one.lowercase != two.lowercase or one.vocabulary.to_bytes() != two.vocabulary.to_bytes():
+            what = f"{first.path} and {other.path} have different {side} vocabularies"
+            raise UserError(what, "models that translate together must come from the same prepared data")
 
 
 def check_parameters(parameters: Any, seq2seq: Seq2Seq, where: Path) -> None:

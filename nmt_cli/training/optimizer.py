@@ -22,6 +22,7 @@ def direction(train: Train) -> optax.GradientTransformation:
         "radam": lambda: optax.scale_by_radam(b1, b2, epsilon),
         "lion": lambda: optax.chain(optax.scale_by_lion(b1, b2), decay),
         "sgd": lambda: optax.trace(b1) if b1 > 0.0 else optax.identity(),
+        "adadelta": lambda: optax.scale_by_adadelta(b2, epsilon),
         "adafactor": lambda: optax.chain(optax.scale_by_factored_rms(), optax.clip_by_block_rms(1.0)),
         "adagrad": lambda: optax.scale_by_rss(0.1, 1e-7),
         "rmsprop": lambda: optax.scale_by_rms(0.9, epsilon),

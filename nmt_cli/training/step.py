@@ -15,6 +15,7 @@ from nmt_cli.config import Train
 from nmt_cli.nn.loss import Loss
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.training.optimizer import direction, learning_rate
+from nmt_cli.training.scheduled_sampling import sampled_inputs, teacher_share
 from nmt_cli.training.state import Params, TrainState
 
 
@@ -26,8 +27,14 @@ class StepReport(NamedTuple):
     learning_rate: jax.Array
 
 
-def batch_gradients(model: Seq2Seq, train: Train, params: Params, batch: Batch, rng: jax.Array) -> tuple[Params, Loss]:
+def batch_gradients(
+    model: Seq2Seq, train: Train, params: Params, batch: Batch, rng: jax.Array, step: jax.Array
+) -> tuple[Params, Loss]:
     """Gradient of the summed loss of a batch, and the sums."""
+    if train.scheduled_sampling != "none":
+        rng, sampling_rng = jax.random.split(rng)
+        fed = sampled_inputs(model, params, batch, teacher_share(train, step), sampling_rng)
+        batch = batch._replace(target_in=fed)
 
     def summed(params: Params) -> tuple[jax.Array, Loss]:
         loss: Any = model.apply({"params": params}, batch, train.label_smoothing, rng, method="loss")
@@ -40,6 +47,7 @@ def batch_gradients(model: Seq2Seq, train: Train, params: Params, batch: Batch, 
 def update(train: Train, state: TrainState, gradients: Params, loss: Loss) -> tuple[TrainState, StepReport]:
     """Apply the gradient of a summed loss. A non-finite one changes nothing but the counters."""
     tokens = jnp.maximum(loss.tokens, 1.0)
+    gradients = but_for(state.frozen, gradients)
     norm = optax.tree.norm(gradients) / tokens
     clip = jnp.minimum(1.0, train.clip_norm / jnp.maximum(norm, 1e-12)) if train.clip_norm else jnp.float32(1.0)
     rate = learning_rate(train, state.step) * state.rate_scale
@@ -48,6 +56,7 @@ def update(train: Train, state: TrainState, gradients: Params, loss: Loss) -> tu
     def apply(_: None) -> tuple[Params, Any, Params | None]:
         scaled = jax.tree.map(lambda g: g * (clip / tokens), gradients)
         directions, optimizer = direction(train).update(scaled, state.optimizer, state.params)
+        directions = but_for(state.frozen, directions)  # weight decay moves what has no gradient
         params = jax.tree.map(lambda p, d: p - rate * d, state.params, directions)
         average = state.average
         if average is not None:
@@ -66,8 +75,15 @@ def update(train: Train, state: TrainState, gradients: Params, loss: Loss) -> tu
         rate_scale=state.rate_scale,
         skipped=state.skipped + ~finite,
         skipped_in_row=jnp.where(finite, 0, state.skipped_in_row + 1),
+        frozen=state.frozen,
     )
     return state, StepReport(loss, norm, rate)
+
+
+def but_for(frozen: dict[str, jax.Array] | None, changes: Params) -> Params:
+    """Changes of the parameters, with zeros for rows that stay as they are."""
+    rows = frozen or {}
+    return {**changes, **{name: jnp.where(stays[:, None], 0.0, changes[name]) for name, stays in rows.items()}}
 
 
 def ema_decay(train: Train, step: jax.Array) -> jax.Array:
@@ -120,7 +136,8 @@ def part_of_update(
     model: Seq2Seq, train: Train, params: Params, batch: Batch, rng: jax.Array, step: jax.Array, index: int | jax.Array
 ) -> tuple[Params, Loss]:
     """The gradient of one batch of an update; its random numbers follow from the step and its place in the update."""
-    return batch_gradients(model, train, params, batch, jax.random.fold_in(jax.random.fold_in(rng, step), index))
+    rng = jax.random.fold_in(jax.random.fold_in(rng, step), index)
+    return batch_gradients(model, train, params, batch, rng, step)
 
 
 def make_loss(model: Seq2Seq) -> Callable[[Params, Batch], Loss]:

@@ -14,7 +14,8 @@ from nmt_cli.visualize.trace import Array, Trace, Walk, plain
 MOST_BYTES = 1_300_000  # of a sentence's arrays, as text
 Form = tuple[str, int]  # how units are written, and every which of them
 FORMS: list[Form] = [("float32", 1), ("int16", 1), ("int8", 1), *(("int8", 1 << n) for n in range(1, 12))]
-EXACT = 64  # arrays whose last axis is at most this long stay as they are: weights, energies, small models
+SHORT = 64  # arrays whose last axis is at most this long stay as they are: those of small models
+EXACT = ("energies", "weights", "window", "position", "coverage")  # of attention: always in full
 
 
 def packed_json(trace: Trace) -> str:
@@ -34,6 +35,9 @@ def pack_walk(walk: Walk) -> dict[str, Any]:
     """In the first form that fits; `form` says which."""
     for form in FORMS:
         packed: dict[str, Any] = plain(walk, partial(pack, form=form))
+        for shown, attention in zip(packed["decoder"]["attentions"], walk.decoder.attentions, strict=True):
+            told = {name: getattr(attention, name) for name in EXACT}
+            shown.update({name: pack(array, FORMS[0]) for name, array in told.items() if array is not None})
         if form == FORMS[-1] or array_bytes(packed) <= MOST_BYTES:
             break
     return {**packed, "form": {"type": form[0], "every": form[1]}}
@@ -41,7 +45,7 @@ def pack_walk(walk: Walk) -> dict[str, Any]:
 
 def pack(array: Array, form: Form) -> dict[str, Any]:
     """One array; its last axis are units, unless it is short."""
-    kind, every = form if array.shape[-1] > EXACT else ("float32", 1)
+    kind, every = form if array.shape[-1] > SHORT else ("float32", 1)
     sampled = np.ascontiguousarray(array[..., ::every], "<f4")
     shown: dict[str, Any] = {"shape": sampled.shape, "type": kind, "every": every}
     if kind != "float32":

@@ -13,8 +13,9 @@ from nmt_cli.visualize.trace import Trace
 LANGUAGES = ("en", "ko")
 # In the order in which they are read: each may use what stands before it.
 SCRIPTS = (
-    *("elements", "vectors", "clock", "tokens"),
-    *("black_box", "embeddings", "cell", "encoder", "unrolled", "attention", "decoding", "matrix", "beam", "what_if"),
+    *("elements", "vectors", "tokens", "walk", "clock", "transport"),
+    *("black_box", "embeddings", "cell", "encoder", "unrolled", "energies", "attention", "decoding", "matrix", "beam"),
+    "what_if",
     "walkthrough",
 )
 FOLDER = files("nmt_cli.visualize") / "page"

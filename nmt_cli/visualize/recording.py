@@ -7,6 +7,7 @@ listen to their taps; the search is the translator's own, a step at a time.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,14 +20,15 @@ from nmt_cli.data.lines import clean_output
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.data.vocabulary import SPACE_MARK
 from nmt_cli.errors import Exit, UserError
-from nmt_cli.nn.search import length_penalty
-from nmt_cli.nn.taps import Tap, listen
+from nmt_cli.nn.penalties import length_penalty
+from nmt_cli.nn.taps import listen
 from nmt_cli.run.decoding import Request
-from nmt_cli.run.reading import read
+from nmt_cli.run.reading import Line, read
 from nmt_cli.run.translation import CUT
 from nmt_cli.run.translator import Translator
+from nmt_cli.visualize.listening import decoder_of, encoder_of, single
 from nmt_cli.visualize.search_tree import grow_tree, ids_before
-from nmt_cli.visualize.trace import Attention, Choice, Decoder, Encoder, Forced, Run, Token, Values, Variant, Walk
+from nmt_cli.visualize.trace import Choice, Decoder, Forced, Token, Variant, Walk
 
 TOP = 8  # alternatives kept for each step
 MOST_VARIANTS = 24
@@ -46,7 +48,8 @@ def record(
     reference: a translation to compare with.
     Raises UserError (DATA) when there is nothing in the text to translate.
     """
-    sentences = read(translator.source_tokenizer, [text], request.search.max_length)
+    one_sentence = replace(request.search, long_lines="cut")
+    sentences = read(translator.source_tokenizer, translator.target_tokenizer, [Line(text)], one_sentence)
     if not sentences:
         raise UserError("there is nothing to translate in the sentence", "give one with words in it", Exit.DATA)
     ids = sentences[0].ids
@@ -66,7 +69,7 @@ def record(
         flags=[CUT] * sentences[0].was_cut,
         source=tokens(translator.source_tokenizer, ids),
         target=tokens(translator.target_tokenizer, [*chosen, EOS]),
-        encoder=encoder_of(heard, memory),
+        encoder=encoder_of(heard),
         decoder=decoder,
         search=trees[0],
         greedy=trees[1],
@@ -97,91 +100,21 @@ def tokens(tokenizer: Tokenizer, ids: Sequence[int]) -> list[Token]:
     return made
 
 
-def encoder_of(heard: list[Tap], memory: Any) -> Encoder:
-    """What was heard of the encoder: each direction of each layer announces itself and then says each of its steps."""
-    runs: list[Run] = []
-    layers = {False: 0, True: 0}
-    starts = [place for place, tap in enumerate(heard) if tap.kind == "run"]
-    for start, end in zip(starts, [*starts[1:], len(heard)], strict=True):
-        reverse = bool(heard[start].values["reverse"])
-        steps = cell_steps(heard[start + 1 : end])
-        cell = stack([{name: value[0] for name, value in step.items()} for step in steps[:: -1 if reverse else 1]])
-        runs.append(Run(layers[reverse], reverse, np.asarray(heard[start].values["inputs"][:, 0], np.float32), cell))
-        layers[reverse] += 1
-    return Encoder(runs[0].inputs, runs, np.asarray(memory.values[0], np.float32))
-
-
 def decode(translator: Translator, memory: Any, state: Any, target: Sequence[int]) -> Decoder:
     """Every step of a translation whose tokens are known."""
     initial = [single(cell._asdict()) for cell in state.cells]
     fed = [BOS, *target[:-1]]
-    layers, said, choices = [], [], []
+    steps, choices = [], []
     for token, chosen in zip(fed, target, strict=True):
         with jax.disable_jit(), listen() as heard:
             state, log_probs, _ = apply(translator, memory, state, jnp.array([[token]]), method="step")
-        layers.append(states_of(state, heard))
-        said.append({tap.kind: single(tap.values) for tap in heard if tap.kind in ("attention", "combine", "output")})
-        logits = said[-1]["output"]["logits"]
-        choices.append(choice(translator.target_tokenizer, logits, np.asarray(log_probs[0, 0]), chosen))
-    output = stack([{name: step["output"][name] for name in ("embedded", "attentional")} for step in said])
-    return Decoder(
-        initial=initial,
-        fed=tokens(translator.target_tokenizer, fed),
-        embedded=output["embedded"],
-        layers=[stack(list(steps)) for steps in zip(*layers, strict=True)],
-        attentions=attentions_of([step["attention"] for step in said if "attention" in step], memory),
-        combined=stack([step["combine"] for step in said if "combine" in step]),
-        attentional=output["attentional"],
-        choices=choices,
-    )
-
-
-def states_of(state: Any, heard: Sequence[Tap]) -> list[Values]:
-    """The state of each layer after a step, and its gates where the cell that made it tells them."""
-    steps = [single(values) for values in cell_steps(heard)]
-    states = [single(cell._asdict()) for cell in state.cells]
-    made = [next((step for step in steps if np.array_equal(step["hidden"], own["hidden"])), {}) for own in states]
-    return [{**step, **own} for step, own in zip(made, states, strict=True)]
-
-
-def attentions_of(steps: Sequence[Values], memory: Any) -> list[Attention]:
-    """Energies and weights of a step are [S], or [N S] of N heads; each head has its share of values and context."""
-    if not steps:
-        return []
-    said = stack(list(steps))
-    if said["weights"].ndim == 2:
-        return [Attention(said["query"], said["energies"], said["weights"], said["context"], None)]
-    heads = said["weights"].shape[1]
-    contexts = np.split(said["context"], heads, axis=-1)
-    values = np.split(np.asarray(memory.values[0], np.float32), heads, axis=-1)
-    return [
-        Attention(said["query"], said["energies"][:, n], said["weights"][:, n], contexts[n], values[n])
-        for n in range(heads)
-    ]
-
-
-def cell_steps(heard: Sequence[Tap]) -> list[dict[str, Any]]:
-    """Each step of a cell: its new state, and before it the gates, where the cell tells them."""
-    steps: list[dict[str, Any]] = []
-    gates: dict[str, Any] = {}
-    for tap in heard:
-        if tap.kind == "gates":
-            gates = tap.values
-        elif tap.kind == "state":
-            steps.append({**gates, **tap.values})
-            gates = {}
-    return steps
-
-
-def single(values: dict[str, Any]) -> Values:
-    """What was said of one sentence and one hypothesis, without their axes."""
-    return {name: np.asarray(value[0, 0], np.float32) for name, value in values.items()}
-
-
-def stack(steps: list[Values]) -> Values:
-    """Values of each step -> values over time; nothing of nothing."""
-    names = steps[0] if steps else {}
-    return {name: np.stack([np.asarray(step[name], np.float32) for step in steps]) for name in names}
+        steps.append(heard)
+        (logits,) = (tap.values["logits"] for tap in heard if tap.kind == "output")
+        choices.append(
+            choice(translator.target_tokenizer, np.asarray(logits[0, 0]), np.asarray(log_probs[0, 0]), chosen)
+        )
+    fed_tokens = tokens(translator.target_tokenizer, fed)
+    return decoder_of(translator.seq2seq.config, memory, initial, fed_tokens, steps, choices)
 
 
 def choice(tokenizer: Tokenizer, logits: np.ndarray, log_probs: np.ndarray, chosen: int) -> Choice:

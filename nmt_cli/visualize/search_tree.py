@@ -14,7 +14,10 @@ import numpy as np
 from nmt_cli import config
 from nmt_cli.batch import EOS
 from nmt_cli.data.lines import clean_output
-from nmt_cli.nn.search import Beam, advance, blank_records, first_beam, length_penalty
+from nmt_cli.nn.constraints import Constraints
+from nmt_cli.nn.hypotheses import Sentences, Work
+from nmt_cli.nn.penalties import Ranking, length_penalty
+from nmt_cli.nn.search import advance, first_beam, no_work, refill
 from nmt_cli.run.decoding import longest_translation
 from nmt_cli.run.translator import Translator
 from nmt_cli.visualize.trace import Finished, Node, Tree
@@ -30,32 +33,33 @@ def grow_tree(
     longest = longest_translation(source_length, search)
     end = run_search(translator, memory, state, longest, beam, search.length_penalty)
     taken, log_probs = np.asarray(end.records.taken)[:, 0], np.asarray(end.records.log_probs, np.float64)[:, 0]
-    nodes = nodes_of(translator, taken[: int(end.time)], log_probs, longest)
+    nodes = nodes_of(translator, taken[: int(end.turn)], log_probs, longest)
     places = {(node.step, node.slot): place for place, node in enumerate(nodes)}
     finished = [
         finish(translator, nodes, places[divmod(int(at), beam)], float(score), search.length_penalty)
-        for at, score in zip(end.pool.ends[0], end.pool.scores[0], strict=True)
+        for at, score in zip(end.beam.pool.ends[0], end.beam.pool.scores[0], strict=True)
         if np.isfinite(score)
     ]
     return Tree(beam, search.length_penalty, nodes, finished)
 
 
-def run_search(translator: Translator, memory: Any, state: Any, longest: int, beam: int, alpha: float) -> Beam:
-    """The carry of the search's loop after its last step. As many hypotheses are kept as the beam is wide."""
+def run_search(translator: Translator, memory: Any, state: Any, longest: int, beam: int, alpha: float) -> Work:
+    """Where the search stands after its last turn. As many hypotheses are kept as the beam is wide."""
+    sentences, steps = Sentences(memory, Constraints(jnp.array([longest]))), longest + 1
+
+    def step(parameters: Any, memory: Any, state: Any, tokens: jax.Array) -> Any:
+        return translator.seq2seq.apply({"params": parameters}, memory, state, tokens, method="step")
 
     @jax.jit
-    def forward(parameters: Any, memory: Any, carry: Beam) -> Beam:
-        def step(state: Any, tokens: jax.Array) -> Any:
-            return translator.seq2seq.apply({"params": parameters}, memory, state, tokens, method="step")
+    def forward(parameters: Any, work: Work) -> Work:
+        return advance(partial(step, parameters), Ranking(alpha), work)
 
-        return advance(step, jnp.array([longest]), alpha, carry)
-
-    limit = jnp.array([longest])
-    carry = first_beam(state, limit, beam, beam, blank_records(longest + 1, 1, beam, None))
-    carry = carry._replace(records=carry.records._replace(weights=None))
-    while np.isfinite(carry.log_probs).any():
-        carry = forward(translator.parameters, memory, carry)
-    return carry
+    first = first_beam(state, sentences, beam, steps, n_best=beam)
+    work = no_work(partial(step, translator.parameters), sentences, first, 1, steps, with_weights=False)
+    work = refill(sentences, first, work)
+    while not work.beam.idle.all():
+        work = forward(translator.parameters, work)
+    return work
 
 
 def nodes_of(translator: Translator, taken: np.ndarray, log_probs: np.ndarray, longest: int) -> list[Node]:

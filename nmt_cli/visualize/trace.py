@@ -38,7 +38,6 @@ class Run:
 
     layer: int
     reverse: bool
-    inputs: Array  # [S I]
     cell: Values
 
 
@@ -46,20 +45,40 @@ class Run:
 class Encoder:
     """From source tokens to what the decoder reads."""
 
-    embedded: Array  # [S E]
+    inputs: list[Array]  # of each layer [S I]: the embeddings, then what the layer below hands up
     runs: list[Run]
-    annotations: Array  # [S D]
+    annotations: Array  # [S D]: what the top layer hands over
 
 
 @dataclass(frozen=True)
 class Attention:
-    """One look at the source in each step; of several heads, one of them: context = weights x values."""
+    """One look at the source in each step; of several heads, one of them: context = weights x values.
+
+    weights = softmax(energies of the tokens whose window is not 0) x window; a window of None is 1 everywhere.
+    """
 
     query: Array  # [T H]
     energies: Array  # [T S]
     weights: Array  # [T S]
     context: Array  # [T D], or a head's share of D
     values: Array | None  # [S D]: what the weights are multiplied with; None where these are the annotations
+    window: Array | None = None  # [T S]: 0 for tokens out of local attention's reach, else 1, or local-p's Gaussian
+    position: Array | None = None  # [T]: the place that local attention looks at, in tokens counted from 1
+    coverage: Array | None = None  # [T S]: weights so far over fertility, where the energies read it
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the decoder in each step: gates and new state of [T H].
+
+    It begins with the state that the last cell of its layer made, and reads what `reads` names, side by side: embedded
+    (of the token fed), below (what the layer below hands up), context, context_before, attentional_before.
+    """
+
+    layer: int
+    reads: list[str]
+    values: Values
+    handed_up: Array | None  # [T H]: hidden state + what is below; None without residual connection, where it is hidden
 
 
 @dataclass(frozen=True)
@@ -85,11 +104,9 @@ class Decoder:
     initial: list[Values]  # a state of [H] each layer
     fed: list[Token]  # T: what each step reads
     embedded: Array  # [T E]
-    layers: list[Values]  # gates and states of [T H]
+    cells: list[Cell]  # in the order in which a step computes them
     attentions: list[Attention]  # one, or one a head; empty without attention
-    combined: (
-        Values  # by name, what the attentional vector is made of, [T ...] each; empty where it is the hidden state
-    )
+    combined: Values  # by name, what the attentional vector is made of [T ...]; empty where the top hands it up
     attentional: Array  # [T A]: what the output layer reads
     choices: list[Choice]  # T
 

@@ -20,11 +20,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nmt_cli.cli import use_huge_pages
 from nmt_cli.config import resolve
 from nmt_cli.data.batching import Batches, buckets
 from nmt_cli.data.store import Pairs, Sentences, open_data
 from nmt_cli.nn.seq2seq import Seq2Seq
+from nmt_cli.process import use_huge_pages
 from nmt_cli.training.state import initial_state
 from nmt_cli.training.step import Updates
 

@@ -44,7 +44,8 @@ TRAIN = {
     "log_every": 4,
     "eval_lines": 8,
 }
-EXACT = {"accumulate": 2, "ema_decay": 0.9}  # what else must come back at a resume
+# What else must come back at a resume.
+EXACT = {"accumulate": 2, "ema_decay": 0.9, "scheduled_sampling": "linear", "sampling_steps": 20}
 
 Result = tuple[int, str, str]
 
@@ -195,7 +196,7 @@ def test_a_run_ends_with_models_a_log_and_a_word_on_what_to_do_next(uninterrupte
     assert digest(run) == digest(uninterrupted)
 
 
-@pytest.mark.parametrize("options", [{}, EXACT], ids=["plain", "accumulated and averaged"])
+@pytest.mark.parametrize("options", [{}, EXACT], ids=["plain", "accumulated, averaged, sampled"])
 @pytest.mark.fault(36, 51, 56)
 def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(options, uninterrupted, data, home, run, nmt):
     arguments = ["train", data, run, *OPTIONS, *sets("train", options)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from functools import partial
@@ -28,8 +29,17 @@ WORDS = ("le", "la", "un", "une", "chat", "chien", "maison", "rouge", "vert", "m
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
     """A model folder, beside it a cache of what has been compiled."""
-    home = tmp_path_factory.mktemp("model")
-    tokenizer = Tokenizer.train("word", [" ".join(WORDS)], 100)
+    return untrained(tmp_path_factory.mktemp("model"), WORDS)
+
+
+@pytest.fixture(scope="module")
+def other_model(tmp_path_factory) -> Path:
+    """One with another vocabulary."""
+    return untrained(tmp_path_factory.mktemp("other"), WORDS[1:])
+
+
+def untrained(home: Path, words: tuple[str, ...]) -> Path:
+    tokenizer = Tokenizer.train("word", [" ".join(words)], 100)
     save_tokenizers(home, tokenizer, tokenizer)
     sizes = {"embedding_size": 8, "encoder_units": 8, "decoder_units": 8, "attention_units": 8}
     settings = config.Config(
@@ -136,6 +146,16 @@ def test_n_best_lists_have_the_form_that_moses_gave_them(nmt, model, source):
     assert float(fields[0][3]) >= float(fields[1][3])
 
 
+def test_samples_follow_from_the_seed(nmt, model, source):
+    one, again, other = (
+        nmt("translate", model, source, "--method", "sample", "--set", "search.max_output=3", "--seed", seed)[1]
+        for seed in (1, 1, 2)
+    )
+    assert one.count("\n") == 10
+    assert one == again
+    assert one != other
+
+
 def test_output_goes_to_a_file(nmt, model, source, tmp_path):
     _, expected, _ = nmt("translate", model, source)
     code, out, _ = nmt("translate", model, source, "-o", tmp_path / "out.txt")
@@ -144,13 +164,135 @@ def test_output_goes_to_a_file(nmt, model, source, tmp_path):
 
 
 @pytest.mark.fault(22)
-def test_a_line_that_was_cut_is_named(nmt, model, tmp_path):
+def test_a_long_line_is_translated_in_parts_and_named(nmt, model, tmp_path):
     path = tmp_path / "long.txt"
     path.write_text("le chat\n" + "le chat " * 9 + "\n")
     code, out, err = nmt("translate", model, path)
     assert (code, out.count("\n")) == (0, 2)
-    assert "1 line too long and cut" in err
-    assert err.rstrip().endswith(": 2") or ": 2\n" in err
+    assert "1 line too long and translated in parts (search.max_length): 2\n" in err
+    _, out, err = nmt("translate", model, path, "--set", "search.long_lines=cut")
+    assert out.count("\n") == 2
+    assert "1 line too long and cut: the rest was not read (search.max_length): 2\n" in err
+
+
+@pytest.mark.slow
+def test_a_line_of_a_megabyte_is_a_line(nmt, model, tmp_path):
+    path = tmp_path / "long.txt"
+    path.write_bytes(b"le chat\n" + b"x" * 1_000_000 + b"\nla maison\n")
+    code, out, err = nmt("translate", model, path, "--beam", 1)
+    assert (code, out.count("\n")) == (0, 3)
+    assert "too long" in err
+
+
+def test_the_alignment_is_a_column_after_the_text(nmt, model, source):
+    _, plain, _ = nmt("translate", model, source)
+    _, out, _ = nmt("translate", model, source, "--alignment", "--scores")
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert [row[1] for row in rows] == plain.splitlines()
+    assert rows[1] == ["0.0000", "", ""]
+    pairs = [tuple(map(int, pair.split("-"))) for pair in rows[0][2].split()]
+    assert [target for _, target in pairs] == list(range(len(rows[0][1].split())))
+    assert {source for source, _ in pairs} <= {0, 1, 2}
+
+
+def test_an_n_best_list_has_the_alignment_at_the_end(nmt, model, source):
+    _, out, _ = nmt("translate", model, source, "--n-best", 2, "--alignment")
+    fields = [line.split(" ||| ") for line in out.splitlines()]
+    assert {len(field) for field in fields} == {5}
+    assert fields[0][4].startswith(f"{fields[0][4][0]}-0")
+
+
+def test_json_says_where_everything_stands(nmt, model, source):
+    text = source.read_bytes().decode().split("\n")
+    _, out, _ = nmt("translate", model, source, "--json", "--alignment")
+    found = [json.loads(line) for line in out.splitlines()]
+    for line, one in zip(text, found, strict=True):
+        shown = [one["text"][start:end] for start, end in one["spans"]]
+        assert shown == [token if token != "<unk>" else "\u2047" for token in one["tokens"]]
+        read = [line[start:end] for start, end in one["source_spans"]]
+        assert read == [token if token != "</s>" else "" for token in one["source_tokens"]]
+        assert all(sum(row) == pytest.approx(1, abs=1e-5) for row in one["weights"] or ())
+
+
+def test_json_lines_in_come_out_with_what_they_carry(nmt, model, tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "le chat", "id": "\\ud800", "score": 1}\n\n{"text": 3, "id": 8}\n{"id": 9, "text": ""}\n')
+    code, out, err = nmt("translate", model, path, "--json-input", "--json")
+    found = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    flags = [[flag for flag in one["flags"] if flag != "limit"] for one in found]
+    assert flags == [[], ["empty"], ["unreadable", "empty"], ["empty"]]
+    assert [one.get("id") for one in found] == ["\ud800", None, None, 9]
+    assert found[2]["error"] == '"text" is not a string'
+    assert found[0]["score"] < 0
+    assert f"left untranslated (first at {path}:3)" in err
+    _, plain, _ = nmt("translate", model, path, "--json-input")
+    assert plain.splitlines() == [one["text"] for one in found]
+
+
+def test_strict_refuses_broken_json_with_its_place(nmt, model, tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "le chat"}\n{"text": \n')
+    code, out, err = nmt("translate", model, path, "--json-input", "--strict")
+    assert (code, out.count("\n")) == (Exit.DATA, 1)
+    assert f"{path}:2: not JSON" in err
+
+
+def test_replaced_bytes_are_flagged(nmt, model, tmp_path):
+    (tmp_path / "bad.txt").write_bytes(b"le chat\nla \xff maison\nun\n")
+    _, out, _ = nmt("translate", model, tmp_path / "bad.txt", "--json")
+    assert ["replaced" in json.loads(line)["flags"] for line in out.splitlines()] == [False, True, False]
+
+
+def test_unknown_words_come_from_the_source_or_a_dictionary(nmt, model, tmp_path):
+    dictionary = tmp_path / "words.tsv"
+    dictionary.write_text("chat\tcat\nno tab\n")
+    code, _, err = nmt("translate", model, tmp_path / "none", "--dictionary", dictionary)
+    assert (code, "words.tsv:2" in err) == (Exit.DATA, True)
+
+
+def test_two_models_translate_together(nmt, model, source):
+    _, alone, _ = nmt("translate", model, source, "--scores")
+    code, twice, _ = nmt("translate", model, source, "--scores", "--with", model)
+    assert (code, twice) == (0, alone)
+
+
+def test_models_of_other_vocabularies_are_refused(nmt, model, other_model, source):
+    code, out, err = nmt("translate", model, source, "--with", other_model)
+    assert (code, out) == (Exit.USAGE, "")
+    assert "have different source vocabularies" in err
+
+
+def test_scores_of_translations_are_those_of_the_search(nmt, model, source, tmp_path):
+    _, out, _ = nmt("translate", model, source, "--scores")
+    scores = [line.split("\t")[0] for line in out.splitlines()]
+    (tmp_path / "target.txt").write_text("".join(line.split("\t")[1] + "\n" for line in out.splitlines()))
+    code, out, err = nmt("score", model, "-s", source, "-t", tmp_path / "target.txt")
+    columns = [list(map(float, line.split("\t"))) for line in out.splitlines()]
+    assert code == 0
+    assert [score for score, _, _ in columns] == pytest.approx([float(score) for score in scores], abs=1e-4)
+    assert columns[1] == [0.0, 0.0, 0.0]
+    assert "10 lines, " in err
+    assert "perplexity" in err
+
+
+def test_scores_as_json_have_the_numbers_of_each_token(nmt, model, source, tmp_path):
+    (tmp_path / "target.txt").write_text("le\nun\n" + "\n" * 7 + "la maison\n")
+    code, out, _ = nmt("score", model, "-s", source, "-t", tmp_path / "target.txt", "--json", "--alignment")
+    found = [json.loads(line) for line in out.splitlines()]
+    assert (code, len(found)) == (0, 10)
+    assert found[-1]["log_prob"] == pytest.approx(sum(found[-1]["log_probs"]))
+    assert [target for _, target in found[-1]["alignment"]] == [0, 1]
+    assert (found[1]["flags"], found[1]["score"], found[1]["log_prob"]) == (["empty"], None, None)
+    assert len(found[2]["log_probs"]) == 1
+
+
+def test_score_refuses_unequal_counts(nmt, model, source, tmp_path):
+    (tmp_path / "target.txt").write_text("le\n")
+    code, out, err = nmt("score", model, "-s", source, "-t", tmp_path / "target.txt")
+    assert (code, out) == (Exit.DATA, "")
+    assert "10 lines" in err
+    assert "1 line" in err
 
 
 @pytest.mark.fault(8)
@@ -172,6 +314,8 @@ def test_bytes_that_are_not_utf8_are_replaced_or_refused(nmt, model, tmp_path):
         (["--beam", "0"], Exit.USAGE),
         (["--length-penalty", "-1"], Exit.USAGE),
         (["--scores", "--json"], Exit.USAGE),
+        (["--set", "model.dropout=0.1"], Exit.USAGE),
+        (["--set", "search.beams=3"], Exit.USAGE),
     ],
 )
 def test_options_that_cannot_be_are_refused_before_any_output(nmt, model, source, arguments, code):
@@ -232,6 +376,20 @@ def test_translate_loads_nothing_that_it_does_not_need(model, source):
     )
     arguments = [sys.executable, "-c", program, str(model), str(source), "-q", "-o", os.devnull]
     assert subprocess.run(arguments, capture_output=True, text=True).stderr.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_a_warm_start_takes_less_than_three_seconds_of_the_processor(model, tmp_path):
+    """The promise is 3 s on the clock of a quiet machine; the processor's time is the same under load."""
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path / "compiled")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    used = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command("translate", model, "-q"), input=b"le chat\n", env=environment, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(used[1:]) < 3
 
 
 def command(*arguments: object) -> list[str]:

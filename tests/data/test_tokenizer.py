@@ -103,6 +103,55 @@ def test_every_byte_piece_has_the_span_of_its_character(text: str) -> None:
             assert int(tokenizer.piece(id)[3:5], 16) in text[start].encode()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@given(st.lists(st.integers(0, 119), max_size=20))
+@settings(deadline=None)
+def test_places_cover_what_ids_decode_to_but_for_spaces(kind: str, ids: list[int]) -> None:
+    tokenizer = trained(kind)
+    ids = [id % tokenizer.size for id in ids]
+    text, places = tokenizer.decode(ids), tokenizer.places(ids)
+    assert len(places) == len(ids)
+    assert all(start <= end for start, end in places)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(places))
+    covered = {place for start, end in places for place in range(start, end)}
+    assert {text[place] for place in set(range(len(text))) - covered} <= {" "}
+
+
+@given(any_text)
+@settings(deadline=None)
+def test_places_of_byte_pieces_are_those_of_their_characters(text: str) -> None:
+    tokenizer = trained_with_bytes("bpe")
+    (ids,) = tokenizer.encode([text])
+    places = [place for place in tokenizer.places(ids) if place[1] > place[0]]
+    decoded = tokenizer.decode(ids)
+    assert "".join(decoded[start:end] for start, end in places).replace(" ", "") == decoded.replace(" ", "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_place_holds_the_text_of_its_piece(kind: str) -> None:
+    tokenizer = trained(kind)
+    (ids,) = tokenizer.encode(["the European zone"])
+    text = tokenizer.decode(ids)
+    shown = [text[start:end] for start, end in tokenizer.places(ids)]
+    assert shown == [tokenizer.piece(id).replace("\u2581", "") or " " if id != UNK else "\u2047" for id in ids]
+
+
+def test_a_phrase_may_begin_a_word_or_stand_within_one() -> None:
+    tokenizer = trained("bpe")
+    begin, within = tokenizer.phrase("European")
+    assert begin == tokenizer.encode(["European"])[0]
+    assert tokenizer.decode(within) == tokenizer.decode(begin) == "European"
+    assert tokenizer.piece(begin[0]).startswith("\u2581")
+    assert not tokenizer.piece(within[0]).startswith("\u2581")
+
+
+def test_a_phrase_of_a_script_without_spaces_stands_within_first() -> None:
+    within, begin = trained_with_bytes("bpe").phrase("的一")
+    assert len(within) < len(begin) or within[0] != begin[0]
+    assert trained("word").phrase("the zone") == [trained("word").encode(["the zone"])[0]]
+    assert trained("bpe").phrase(" ") == []
+
+
 def test_spans_are_those_of_the_text_as_given() -> None:
     text = "  The\tÎLE \u00a0 est"
     pieces = Tokenizer.train("word", ["the île est"], 10, lowercase=True)

@@ -107,11 +107,18 @@ def empty_state(cell, units):
     return {name: np.zeros(units) for name in (("hidden", "memory") if cell.startswith("lstm") else ("hidden",))}
 
 
-def run(cell, p, inputs):
+def zone(config, before, new):
+    """Krueger et al. 2017, equations 5 and 6, with the expected value in place of the draw."""
+    stay = {"hidden": config.zoneout, "memory": config.memory_zoneout}
+    return {name: stay[name] * before[name] + (1.0 - stay[name]) * new[name] for name in new}
+
+
+def run(cell, p, inputs, config=None):
     """One direction of one layer: inputs [n I] -> the state after each input, in the order they were read."""
     states, state = [], empty_state(cell, len(p["kernel"]))
     for x in inputs:
-        state = CELLS[cell](p, state, x)
+        new = CELLS[cell](p, state, x)
+        state = zone(config, state, new) if config else new
         states.append(state)
     return states
 
@@ -121,10 +128,10 @@ def encode(p, config, embedded):
     inputs, finals = embedded, []
     for layer in range(config.encoder_layers):
         order = -1 if config.reverse_source else 1
-        forward = run(config.cell, p[f"forward_{layer}"], inputs[::order])
+        forward = run(config.cell, p[f"forward_{layer}"], inputs[::order], config)
         outputs, final = [state["hidden"] for state in forward][::order], forward[-1]
         if config.bidirectional and layer < (config.bidirectional_layers or config.encoder_layers):
-            backward = run(config.cell, p[f"backward_{layer}"], inputs[::-1])
+            backward = run(config.cell, p[f"backward_{layer}"], inputs[::-1], config)
             hidden = [state["hidden"] for state in backward][::-1]
             outputs = [np.concatenate(both) for both in zip(outputs, hidden, strict=True)]
             final = {name: np.concatenate([final[name], backward[-1][name]]) for name in final}
@@ -225,12 +232,13 @@ def step(p, config, states, y, fed, look, summary):
     if config.decoder == "conditional":
         weights, context = look(new[0]["hidden"])
         new = [CELLS[config.cell](p["transition"], new[0], context)]
+    new = [zone(config, states[0], new[0])]
     if config.decoder == "gnmt_v2":
         weights, context = look(new[0]["hidden"])
         above = [[(part, context)] for part in np.split(kernel, layers - 1, axis=1)]
     x = new[0]["hidden"]
     for layer in range(1, layers):
-        new.append(cell(layer, x, above[layer - 1]))
+        new.append(zone(config, states[layer], cell(layer, x, above[layer - 1])))
         residual = config.residual_from and layer + 1 >= max(2, config.residual_from)
         x = new[layer]["hidden"] + x if residual else new[layer]["hidden"]
     if config.decoder == "luong" and config.attention != "none":

@@ -108,6 +108,12 @@ MODELS = {
     ),
     "conditional": model("gru", "multi_head", False, "last", "all", 1, 2, decoder="conditional", coverage=True),
     "conditional-lstm": model("lstm", "general", False, "dense", "target", decoder="conditional"),
+    "lstm-zoneout": model(
+        "lstm", "general", True, "dense", "target", 1, 2, zoneout=0.25, memory_zoneout=0.5, residual_from=2
+    ),
+    "conditional-zoneout": model(
+        "gru", "additive", False, "dense", "none", 1, 2, decoder="conditional", zoneout=0.25, bidirectional=False
+    ),
     "lstm-none-reversed": model(
         "lstm", "none", False, "last", "target", 2, 2, bidirectional=False, reverse_source=True
     ),

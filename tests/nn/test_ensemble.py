@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from nmt_cli.batch import BOS
 from nmt_cli.nn.ensemble import Ensemble
 from nmt_cli.nn.seq2seq import Seq2Seq
-from tests.nn.small_models import MODELS, cast, padded_batch, random_parameters, sizes
+from tests.nn.small_models import MODELS, QUICK, cast, padded_batch, random_parameters, sizes
 
 ATTENDING, OTHER, WITHOUT = (MODELS[name] for name in ("lstm-general-feed", "gru-general-plain", "gru-none-encoder2"))
 
@@ -24,7 +26,7 @@ def stepped(configs, average="probabilities", seeds=None):
     ]
     batch = padded_batch(OTHER)
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=QUICK)
     def first(parameters):
         model = Ensemble(members, average)
         memories, state = model.encode(parameters, batch.source, batch.source_mask)

@@ -13,23 +13,38 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nmt_cli.batch import BOS, EOS, PAD, UNK
-from nmt_cli.nn.search import Hypotheses, search, top
-from tests.nn.tables import WORDS, V, attention_to, hypotheses_up_to, log_prob_of, step_over, table_of
+from nmt_cli.nn.constraints import Constraints
+from nmt_cli.nn.hypotheses import Hypotheses, Sentences
+from nmt_cli.nn.penalties import Ranking
+from nmt_cli.nn.search import search
+from nmt_cli.nn.top import top
+from tests.nn.tables import (
+    WORDS,
+    V,
+    assert_found,
+    attention_to,
+    hypotheses_up_to,
+    log_prob_of,
+    search_by_hand,
+    step,
+    table_of,
+)
 
 
-@partial(jax.jit, static_argnames=("steps", "beam", "n_best"))
-def run_jitted(table, max_lengths, alpha, steps, beam, n_best) -> Hypotheses:
+@partial(jax.jit, static_argnames=("steps", "rows", "beam", "n_best"))
+def run_jitted(table, max_lengths, alpha, steps, rows, beam, n_best) -> Hypotheses:
     start = jnp.zeros((table.shape[0], 1), jnp.int32)
-    return search(
-        step_over(table), start, max_lengths, steps=steps, beam=beam, n_best=n_best, alpha=alpha, with_weights=True
-    )
+    sentences, ranking = Sentences(table, Constraints(max_lengths)), Ranking(alpha)
+    widths = {"rows": rows, "beam": beam, "n_best": n_best}
+    return search(step, sentences, start, ranking, steps=steps, with_weights=True, **widths)
 
 
-def run(table, max_lengths, alpha=0.0, beam=1, n_best=1) -> Hypotheses:
+def run(table, max_lengths, alpha=0.0, beam=1, n_best=1, rows=None) -> Hypotheses:
     lengths = jnp.asarray(max_lengths, jnp.int32)
-    steps = max(max_lengths) + 1
-    found = run_jitted(jnp.asarray(table, jnp.float32), lengths, alpha, steps=steps, beam=beam, n_best=n_best)
-    return jax.tree.map(np.asarray, found)
+    widths = {"rows": rows, "beam": beam, "n_best": n_best}
+    return jax.device_get(
+        run_jitted(jnp.asarray(table, jnp.float32), lengths, alpha, steps=max(max_lengths) + 1, **widths)
+    )
 
 
 def penalty(length: int, alpha: float) -> float:
@@ -46,37 +61,13 @@ def exhaustive(row, max_length, alpha, n_best) -> list[tuple[float, tuple[int, .
     return sorted(found, reverse=True)[:n_best]
 
 
-def beam_reference(row, max_length, alpha, beam, n_best) -> list[tuple[float, tuple[int, ...]]]:
-    """Beam search that never stops before the longest length."""
-    live, finished = [(0.0, ())], []
-    for time in range(max_length + 1):
-        candidates = []
-        for _, prefix in live:
-            choices = (EOS,) if time == max_length else (EOS, *WORDS)
-            candidates += [(score_of(row, (*prefix, token), 0.0), (*prefix, token)) for token in choices]
-        taken = sorted(candidates, reverse=True)[:beam]
-        finished += [(total / penalty(len(tokens), alpha), tokens) for total, tokens in taken if tokens[-1] == EOS]
-        live = [(total, tokens) for total, tokens in taken if tokens[-1] != EOS]
-    return sorted(finished, reverse=True)[:n_best]
-
-
-def assert_same(found: Hypotheses, b: int, expected: list[tuple[float, tuple[int, ...]]]) -> None:
-    for n, (score, tokens) in enumerate(expected):
-        length = found.lengths[b, n]
-        assert tuple(found.ids[b, n, :length]) == tokens
-        assert found.scores[b, n] == pytest.approx(score, abs=1e-5)
-        assert (found.ids[b, n, length:] == PAD).all()
-    assert (found.scores[b, len(expected) :] == -np.inf).all()
-    assert (found.lengths[b, len(expected) :] == 0).all()
-
-
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 3.0])
 def test_a_wide_beam_finds_what_exhaustive_search_finds(alpha):
     table = table_of(np.random.default_rng(0), rows=8, max_length=3)
     lengths = [3, 2, 1, 3, 3, 2, 3, 3]
     found = run(table, lengths, alpha, beam=60, n_best=40)
     for b, length in enumerate(lengths):
-        assert_same(found, b, exhaustive(table[b], length, alpha, 40))
+        assert_found(found, b, exhaustive(table[b], length, alpha, 40))
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 3.0])
@@ -87,7 +78,8 @@ def test_a_narrow_beam_finds_what_a_search_without_early_stopping_finds(alpha, b
     lengths = [1 + b % 5 for b in range(16)]
     found = run(table, lengths, alpha, beam, n_best)
     for b, length in enumerate(lengths):
-        assert_same(found, b, beam_reference(table[b], length, alpha, beam, n_best))
+        expected = search_by_hand(table[b], length, beam, lambda total, tokens: total / penalty(len(tokens), alpha))
+        assert_found(found, b, expected)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 2.0])
@@ -138,6 +130,22 @@ def test_neighbours_order_and_fillers_change_nothing(beam):
             np.testing.assert_allclose(other.scores[row], together.scores[b], rtol=1e-6)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 7])
+@pytest.mark.parametrize("beam", [1, 3])
+def test_sentences_that_waited_for_a_row_are_translated_as_if_none_had_waited(rows, beam):
+    rng = np.random.default_rng(8)
+    table, lengths = table_of(rng, rows=12, max_length=5), [5, 5, 0, 4, 3, 5, 2, 1, 0, 5, 1, 0]
+    expected = run(table, lengths, 0.6, beam, beam)
+    jax.tree.map(np.testing.assert_array_equal, run(table, lengths, 0.6, beam, beam, rows), expected)
+
+
+def test_all_rows_done_at_once_and_every_sentence_as_long_as_can_be_are_within_the_records():
+    table = np.full((9, V**5, V), -1.0)
+    table[:, :, EOS] = -9.0
+    found = run(table, [4] * 9, rows=2)
+    assert (found.lengths == 5).all()
+
+
 def test_filler_rows_are_not_searched():
     table = table_of(np.random.default_rng(5), rows=2, max_length=3)
     found = run(table, [3, 0], beam=2, n_best=2)
@@ -170,13 +178,13 @@ def test_the_loop_ends_when_nothing_better_can_come(alpha, most):
     """EOS at -0.1, words at -5: after the first step only a large penalty could still make a longer one better."""
     calls = []
 
-    def step(state, tokens):
+    def same(memory, state, tokens):
         jax.debug.callback(lambda: calls.append(1))
         log_probs = jnp.full((*tokens.shape, V), -5.0).at[..., EOS].set(-0.1)
         return state, log_probs, jnp.zeros((*tokens.shape, 1))
 
-    lengths = jnp.array([40, 40])
-    found = jax.jit(lambda: search(step, jnp.zeros((2, 1)), lengths, steps=41, beam=3, alpha=alpha))()
+    sentences = Sentences((), Constraints(jnp.array([40, 40])))
+    found = jax.jit(lambda: search(same, sentences, jnp.zeros((2, 1)), Ranking(alpha), steps=41, beam=3))()
     jax.block_until_ready(found)
     jax.effects_barrier()
     assert list(found.ids[0, 0, :2]) == [EOS, PAD]
@@ -190,8 +198,9 @@ def test_more_finished_hypotheses_than_the_beam_is_wide_cannot_be_asked_for():
 
 
 def test_weights_are_left_out_unless_asked_for():
-    step = step_over(jnp.asarray(table_of(np.random.default_rng(7), rows=1, max_length=2), jnp.float32))
-    found = jax.eval_shape(lambda: search(step, jnp.zeros((1, 1), jnp.int32), jnp.array([2]), steps=3))
+    table = jnp.asarray(table_of(np.random.default_rng(7), rows=1, max_length=2), jnp.float32)
+    sentences = Sentences(table, Constraints(jnp.array([2])))
+    found = jax.eval_shape(lambda: search(step, sentences, jnp.zeros((1, 1), jnp.int32), Ranking(), steps=3))
     assert found.weights is None
 
 

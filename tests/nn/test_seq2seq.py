@@ -72,9 +72,13 @@ def test_gradients_equal_finite_differences(config):
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize(("name", "variational"), [("lstm-additive-feed-deep", True), ("gru-additive-zero", False)])
+@pytest.mark.parametrize(
+    ("name", "variational"),
+    [("lstm-additive-feed-deep", True), ("gru-additive-zero", False), ("lstm-zoneout", False), ("lstm-zoneout", True)],
+)
 def test_gradients_equal_finite_differences_under_dropout(name, variational):
     rates = {"dropout": 0.3, "state_dropout": 0.3, "variational_dropout": variational}
+    rates |= {"source_word_dropout": 0.3, "target_word_dropout": 0.3}
     check_by_finite_differences(dataclasses.replace(MODELS[name], **rates), jax.random.key(5))
 
 

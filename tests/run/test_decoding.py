@@ -10,7 +10,7 @@ import pytest
 from nmt_cli import config
 from nmt_cli.batch import EOS
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.decoding import Decoding, Request
+from nmt_cli.run.decoding import Decoding, Request, longest_translation
 from nmt_cli.run.reading import Sentence
 
 SIZE = 20
@@ -92,3 +92,104 @@ def test_an_ensemble_of_a_model_with_itself_translates_as_the_model(one, two, pa
 def test_an_ensemble_of_two_models_is_neither_of_them(one, two, parameters):
     found = [one.run([own], sentences(), ask()).ids.tolist() for own in parameters]
     assert two.run(parameters, sentences(), ask()).ids.tolist() not in found
+
+
+def asked_of(sentence: Sentence) -> Sentence:
+    """With something asked of its translation, something else of every line."""
+    own = sentence.line
+    return sentence._replace(
+        prefix=[4 + own % 3] * (own % 3), required=[[5, 6], [7 + own]][: own % 3], forbidden=[[8], [9, 4]][: own % 2]
+    )
+
+
+def plain(sentence: Sentence) -> Sentence:
+    return sentence
+
+
+WAYS = {
+    "beam": ({}, plain, 3),
+    "everything": (
+        {"normalization": "average", "coverage_penalty": 0.3, "no_repeat": 3, "min_output": 4, "max_output": 12},
+        asked_of,
+        3,
+    ),
+    "diverse": ({"beam": 4, "groups": 2}, plain, 2),
+    "samples": ({"method": "sample", "temperature": 1.3, "top_k": 10, "top_p": 0.95}, plain, 2),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_neighbours_order_and_padding_change_nothing(way, one, parameters):
+    search, asked, n_best = WAYS[way]
+    group, how = [asked(sentence) for sentence in sentences()], ask(n_best, with_weights=False, **search)
+    together = one.run(parameters[:1], group, how)
+    long = Sentence(9, [*range(4, 14), EOS], False)
+    if asked is asked_of:
+        long = long._replace(prefix=[4], required=[[10, 11, 12], [9], [8]], forbidden=[[13]])
+    for row, sentence in enumerate(group):
+        shuffled = one.run(parameters[:1], [long, sentence, group[0]], how)
+        assert_same_row(shuffled, 1, together, row)
+    assert_same_row(one.run(parameters[:1], [group[2]], how), 0, together, 2)
+
+
+def assert_same_row(found, row: int, expected, expected_row: int) -> None:
+    np.testing.assert_array_equal(found.lengths[row], expected.lengths[expected_row])
+    for n, length in enumerate(found.lengths[row]):
+        np.testing.assert_array_equal(found.ids[row, n, :length], expected.ids[expected_row, n, :length])
+    np.testing.assert_allclose(found.scores[row], expected.scores[expected_row], atol=1e-5)
+
+
+def test_translations_are_what_was_asked_for(one, parameters):
+    search, asked, _ = WAYS["everything"]
+    group = [asked(sentence) for sentence in sentences()]
+    found = one.run(parameters[:1], group, ask(n_best=3, with_weights=False, **search))
+    for row, sentence in enumerate(group):
+        own = len(sentence.prefix) + sum(map(len, sentence.required))
+        for n in range(3):
+            ids = found.ids[row, n, : found.lengths[row, n] - 1].tolist()
+            assert ids[: len(sentence.prefix)] == sentence.prefix
+            assert all(occurs(phrase, ids) for phrase in sentence.required)
+            assert not any(occurs(phrase, ids) for phrase in sentence.forbidden)
+            assert 4 <= len(ids) <= 12 + own
+            assert len({str(ids[start : start + 3]) for start in range(len(ids) - 2)}) == len(ids) - 2
+
+
+def occurs(phrase: list[int], ids: list[int]) -> bool:
+    return any(ids[start : start + len(phrase)] == phrase for start in range(len(ids)))
+
+
+def test_a_line_whose_phrases_cannot_be_had_is_translated_without_them(one, parameters):
+    group = [sentence._replace(forbidden=[[5]]) for sentence in sentences()]
+    free = one.run(parameters[:1], group, ask(with_weights=False))
+    group[2] = group[2]._replace(required=[[4, 5]])
+    found = one.run(parameters[:1], group, ask(with_weights=False))
+    for row in range(5):
+        assert_same_row(found, row, free, row)
+
+
+def test_equal_lines_have_equal_samples_and_another_seed_has_others(one, parameters):
+    search, _, _ = WAYS["samples"]
+    twice = [sentences()[0], sentences()[0]._replace(line=7), sentences()[1]]
+    found = one.run(parameters[:1], twice, ask(2, with_weights=False, **search))
+    assert_same_row(found, 0, found, 1)
+    other = one.run(parameters[:1], twice, ask(2, with_weights=False, **search, seed=2))
+    assert other.ids.tolist() != found.ids.tolist()
+
+
+@pytest.mark.parametrize(
+    ("search", "rows"),
+    [
+        ({"beam": 5, "batch_size": 64}, 64),
+        ({"beam": 1000, "batch_size": 64}, 1),
+        ({"method": "mbr", "samples": 100}, 8),
+        ({"method": "mbr", "samples": 200}, 5),
+    ],
+)
+def test_memory_is_bounded_by_lines_times_hypotheses(search, rows):
+    assert ask(**search).rows == rows
+
+
+def test_the_longest_translation_follows_from_the_source_within_what_is_asked():
+    assert longest_translation(5, config.Search(max_ratio=2.0)) == 18
+    assert longest_translation(5, config.Search(max_ratio=2.0, max_output=7)) == 7
+    assert longest_translation(5, config.Search(max_ratio=2.0, min_output=30)) == 30

@@ -5,9 +5,10 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sacrebleu.metrics.chrf import CHRF
 
 from nmt_cli.errors import Exit, UserError
-from nmt_cli.run.scoring import METRICS, check_counts, corpus_score, parse_metrics, score
+from nmt_cli.run.scoring import METRICS, check_counts, corpus_score, mean_chrf, parse_metrics, score
 
 HYPOTHESES = [
     "The cat sat on the mat today .",
@@ -136,3 +137,11 @@ def test_unknown_metrics_are_refused_naming_the_known(text: str) -> None:
 def test_any_text_has_finite_scores(pairs: list[tuple[str, str]]) -> None:
     hypotheses, references = [h for h, _ in pairs], [r for _, r in pairs]
     assert all(math.isfinite(s.value) for s in score(hypotheses, [references], METRICS))
+
+
+def test_mean_chrf_is_the_mean_of_sentence_scores() -> None:
+    texts = [*REFERENCES, HYPOTHESES[0], REFERENCES[0], ""]
+    sentence_score = CHRF().sentence_score
+    for text, found in mean_chrf(texts).items():
+        expected = [sentence_score(text, [reference]).score for reference in texts]
+        assert found == pytest.approx(sum(expected) / len(texts))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
+import math
 import random
 from functools import partial
 
@@ -15,14 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt_cli import config
-from nmt_cli.batch import BOS, EOS, PAD, Batch
+from nmt_cli.batch import BOS, EOS, PAD, UNK, Batch
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.errors import Exit, UserError
-from nmt_cli.nn.search import Hypotheses
+from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run.decoding import padded_length, row_count
-from nmt_cli.run.reading import grouped, read
-from nmt_cli.run.translation import CUT, EMPTY, LIMIT
+from nmt_cli.run.reading import Line, grouped, read
+from nmt_cli.run.translation import CUT, EMPTY, LIMIT, SPLIT
 from nmt_cli.run.translator import Translator, check_parameters
 
 WORDS = [
@@ -126,6 +128,21 @@ def test_n_best_are_distinct_and_best_first(translator, lines):
         assert translation.text == translation.n_best[0].text
 
 
+def test_samples_are_as_many_as_asked_for_and_the_same_in_any_order(translator, lines):
+    asked = {"method": "sample", "n_best": 3, "seed": 5}
+    found = translator.translate(lines, **asked)
+    assert {len(translation.n_best) for translation in found} == {3}
+    again = translator.translate(lines[::-1], **asked, batch_size=3)[::-1]
+    assert [[h.text for h in t.n_best] for t in again] == [[h.text for h in t.n_best] for t in found]
+
+
+def test_minimum_bayes_risk_picks_among_the_samples(translator, lines):
+    samples = translator.translate(lines[:4], method="sample", n_best=6)
+    for drawn, picked in zip(samples, translator.translate(lines[:4], method="mbr", samples=6, n_best=2), strict=True):
+        assert {h.text for h in picked.n_best} <= {h.text for h in drawn.n_best}
+        assert [h.score for h in picked.n_best] == sorted((h.score for h in picked.n_best), reverse=True)
+
+
 def test_weights_are_a_distribution_over_the_source_for_each_token(translator):
     (translation,) = translator.translate(["le chat dort"], with_weights=True)
     assert translation.source_tokens == ("le", "chat", "dort", "</s>")
@@ -137,24 +154,157 @@ def test_weights_are_a_distribution_over_the_source_for_each_token(translator):
 @pytest.mark.parametrize("blank", ["", " ", "\t \u3000", "\u200b\u200d\ufeff", "\u2028"])
 @pytest.mark.fault(13, 14)
 def test_a_line_with_nothing_in_it_is_not_given_to_the_model(translator, blank, monkeypatch):
-    monkeypatch.setattr(translator, "run", lambda *_: pytest.fail("the model was run"))
+    monkeypatch.setattr(translator.decoding, "run", lambda *_: pytest.fail("the model was run"))
     (translation,) = translator.translate([blank])
     assert (translation.text, translation.flags) == ("", (EMPTY,))
 
 
+LONGEST = " ".join(itertools.islice(itertools.cycle(WORDS), 15))
+
+
 @pytest.mark.fault(22)
-def test_a_line_longer_than_the_model_allows_is_cut_and_flagged(translator, lines):
-    longest = " ".join(itertools.islice(itertools.cycle(WORDS), 15))
-    whole, cut = translator.translate([longest, longest + " chat chien"])
+def test_a_line_longer_than_the_model_allows_is_translated_in_parts(translator):
+    whole, rest, split = translator.translate([LONGEST, "chat chien", f"{LONGEST} chat chien"])
+    assert SPLIT not in whole.flags
+    assert SPLIT in split.flags
+    assert CUT not in split.flags
+    assert split.text == f"{whole.text} {rest.text}"
+    assert split.score == pytest.approx(whole.score + rest.score, abs=1e-5)
+    assert split.log_probs == pytest.approx((*whole.log_probs, *rest.log_probs), abs=1e-5)
+
+
+def test_it_is_cut_where_that_is_asked_for(translator):
+    whole, cut = translator.translate([LONGEST, f"{LONGEST} chat chien"], long_lines="cut")
     assert CUT not in whole.flags
     assert CUT in cut.flags
     assert (cut.text, len(cut.source_tokens)) == (whole.text, 16)
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_part_of_a_line_is_aligned_with_the_words_of_the_line(translator, beam):
+    text = f"{LONGEST} chat chien  le un"
+    parts = translator.translate([LONGEST, "chat chien  le un"], with_weights=True, beam=beam)
+    (split,) = translator.translate([text], with_weights=True, beam=beam)
+    assert split.weights is None
+    first, second = (part.alignment for part in parts)
+    words = len(parts[0].text.split())
+    assert split.alignment == (*first, *((15 + source, words + target) for source, target in second))
+    assert [text[start:end] for start, end in split.source_spans if end > start] == text.split()
+
+
 @pytest.mark.fault(21)
-def test_a_megabyte_without_a_space_is_cut_and_flagged(translator):
-    (translation,) = translator.translate(["x" * 1_000_000])
-    assert CUT in translation.flags
+def test_a_megabyte_without_a_space_is_translated_whole(translator, monkeypatch):
+    monkeypatch.setattr("nmt_cli.run.splitting.LONGEST_PIECE", 64)
+    (translation,) = translator.translate(["é" * 20_000])
+    assert SPLIT in translation.flags
+    assert CUT not in translation.flags
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_each_word_is_aligned_with_the_word_that_its_attention_is_highest_on(translator, lines, beam):
+    for line, translation in zip(lines[:6], translator.translate(lines[:6], with_weights=True, beam=beam), strict=True):
+        looked_at = translation.weights[:-1, : len(line.split())].argmax(-1)
+        assert translation.alignment == tuple((int(source), target) for target, source in enumerate(looked_at))
+        shown = [translation.text[slice(*span)] for span in translation.n_best[0].spans]
+        assert shown == [token if token != "<unk>" else "\u2047" for token in translation.tokens]
+
+
+def test_every_hypothesis_of_a_list_has_its_own_alignment(translator, lines):
+    (translation,) = translator.translate(lines[:1], n_best=3, with_weights=True)
+    for hypothesis in translation.n_best:
+        assert [target for _, target in hypothesis.alignment] == list(range(len(hypothesis.text.split())))
+        assert hypothesis.weights.shape[0] == len(hypothesis.tokens) + 1
+
+
+def test_a_model_without_attention_has_no_alignment(translator, monkeypatch):
+    config_without = dataclasses.replace(translator.seq2seq.config, attention="none")
+    monkeypatch.setattr(translator.decoding, "members", (translator.seq2seq.clone(config=config_without),))
+    with pytest.raises(UserError, match="no attention"):
+        translator.translate(["le chat"], with_weights=True)
+    with pytest.raises(UserError, match="no attention"):
+        translator.translate_stream(["le chat"], unknown={})
+
+
+@pytest.fixture
+def ignorant(translator, monkeypatch) -> Translator:
+    """A model that says nothing but unknown words."""
+    bias = translator.parameters["output_bias"].at[UNK].set(50.0)
+    monkeypatch.setattr(translator, "parameters", {**translator.parameters, "output_bias": bias})
+    return translator
+
+
+def test_unknown_words_are_translated_by_a_dictionary_or_copied(ignorant):
+    (plain,) = ignorant.translate(["Chat Dupont"], with_weights=True)
+    (copied,) = ignorant.translate(["Chat Dupont"], unknown={})
+    (replaced,) = ignorant.translate(["Chat Dupont"], unknown={"chat": "cat", "Dupont": "Mr Dupont"})
+    assert set(plain.text.split()) == {"\u2047"}
+    looked_at = [("Chat", "Dupont")[source] for source, _ in plain.alignment]
+    assert copied.text.split() == looked_at
+    assert replaced.text == " ".join({"Chat": "cat", "Dupont": "Mr Dupont"}[word] for word in looked_at)
+    assert copied.weights is None
+    assert copied.score == pytest.approx(plain.score, abs=1e-5)
+
+
+def test_places_and_alignment_are_those_of_the_replaced_text(ignorant):
+    (replaced,) = ignorant.translate(["Chat Dupont"], with_weights=True, unknown={"chat": "a cat", "Dupont": "D"})
+    shown = [replaced.text[start:end] for start, end in replaced.n_best[0].spans]
+    assert set(shown) <= {"a cat", "D"}
+    assert replaced.text == " ".join(shown)
+    assert {target for _, target in replaced.alignment} == {
+        number for number, word in enumerate(replaced.text.split()) if word != "cat"
+    }
+
+
+def test_given_translations_have_the_scores_that_search_gives_them(translator, lines):
+    found = translator.translate(lines, length_penalty=0.8, with_weights=True)
+    given = translator.score(lines, texts(found), with_weights=True, length_penalty=0.8)
+    for one, two in zip(found, given, strict=True):
+        assert two.score == pytest.approx(one.score, abs=1e-5)
+        assert two.log_probs == pytest.approx(one.log_probs, abs=1e-5)
+        assert (two.text, two.tokens, two.alignment) == (one.text, one.tokens, one.alignment)
+
+
+def test_blank_sides_are_scored_by_rule(translator):
+    ends_at_once, certain, impossible, plain = translator.score(["le chat", " ", "\u200b", "le"], [" ", "", "le", "la"])
+    assert len(ends_at_once.log_probs) == 1
+    assert (certain.score, certain.flags) == (0.0, (EMPTY,))
+    assert (impossible.score, impossible.flags, impossible.as_dict()["score"]) == (-math.inf, (EMPTY,), None)
+    assert plain.flags == ()
+
+
+def test_pairs_too_long_to_score_are_cut_and_flagged(translator):
+    short, long_source, long_target = translator.score(["le", f"{LONGEST} le", "le"], ["la", "la", "la " * 9999])
+    assert (short.flags, long_source.flags, long_target.flags) == ((), (CUT,), (CUT,))
+    assert len(long_target.tokens) == 2 * 15 + 10
+
+
+def test_what_a_line_asks_for_reaches_its_first_sentence(translator):
+    tokenizer = translator.target_tokenizer
+    line = Line(f"{LONGEST} le", prefix="le chat", require=("chien", " "), forbid=("la", "un"))
+    first, second = read(tokenizer, tokenizer, [line], translator.defaults)
+    chien, la, un = (tokenizer.encode([word])[0] for word in ("chien", "la", "un"))
+    assert first.prefix == tokenizer.encode(["le chat"])[0]
+    assert first.required == [chien]
+    assert (second.prefix, second.required) == ((), ())
+    assert first.forbidden == second.forbidden == [la, un]
+
+
+def test_two_models_are_better_informed_than_one(translator, lines):
+    """The log-probability that an ensemble gives is that of the mean of its members' probabilities."""
+    other = jax.tree.map(lambda leaf: leaf[::-1], translator.parameters)
+    tokenizer = translator.target_tokenizer
+    alone = [
+        Translator(translator.seq2seq, parameters, tokenizer, tokenizer, translator.defaults)
+        for parameters in (translator.parameters, other)
+    ]
+    both = Translator(
+        translator.seq2seq, translator.parameters, tokenizer, tokenizer, translator.defaults,
+        others=[(translator.seq2seq, other)],
+    )  # fmt: skip
+    given = ["le chat", "un chien", "la maison", "une"]
+    for own in zip(*(each.score(lines[:4], given) for each in (both, *alone)), strict=True):
+        together, *members = (np.exp(translation.log_probs) for translation in own)
+        np.testing.assert_allclose(together, np.mean(members, axis=0), atol=1e-5)
 
 
 def test_a_translation_that_never_ends_is_ended_and_flagged(translator, monkeypatch):
@@ -198,6 +348,9 @@ def test_parameters_can_be_replaced_without_compiling_again(translator, lines, m
         ({"beam": 0}, "search.beam"),
         ({"length_penalty": -0.5}, "search.length_penalty"),
         ({"batch_size": 0}, "search.batch_size"),
+        ({"method": "mbr", "samples": 3, "n_best": 4}, "search.samples=4"),
+        ({"groups": 2}, "multiple of groups"),
+        ({"top_p": 0.5}, "search.method = 'sample'"),
     ],
 )
 def test_options_out_of_range_are_refused(translator, options, message):
@@ -268,16 +421,19 @@ def test_shapes_are_few_and_hold_their_sentences(length, most):
     assert len({padded_length(n, 2001) for n in range(1, 2002)}) <= 16
 
 
-@given(lines=st.integers(1, 64), batch_size=st.integers(1, 64))
-def test_one_line_has_a_shape_of_its_own(lines, batch_size):
-    lines = min(lines, batch_size)
-    rows = row_count(lines, batch_size)
-    assert lines <= rows <= batch_size
-    assert row_count(1, batch_size) == 1
+@given(lines=st.integers(1, 256), rows=st.integers(1, 64))
+def test_few_lines_have_a_small_shape(lines, rows):
+    most = 4 * rows
+    lines = min(lines, most)
+    shape = row_count(lines, rows, most)
+    assert lines <= shape <= most
+    assert row_count(1, rows, most) <= 4
+    assert len({row_count(n, rows, most) for n in range(1, most + 1)}) <= 4
 
 
 def test_sentences_of_like_length_are_translated_together(translator, lines):
-    groups = grouped(read(translator.source_tokenizer, lines, 15), 8)
+    tokenizer = translator.source_tokenizer
+    groups = grouped(read(tokenizer, tokenizer, [Line(line) for line in lines], translator.defaults), lambda longest: 8)
     lengths = [[len(sentence.ids) for sentence in group] for group in groups]
     assert sorted(sentence.line for group in groups for sentence in group) == list(range(len(lines)))
     assert all(min(before) >= max(after) for before, after in itertools.pairwise(lengths))

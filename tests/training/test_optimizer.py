@@ -47,12 +47,14 @@ def test_a_step_goes_downhill_in_every_coordinate(optimizer):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_hundred_steps_come_near_the_minimum(optimizer):
-    transformation = direction(train(optimizer=optimizer))
+    # Adadelta finds its own step size, beginning with the root of epsilon; 1.0 is its natural rate.
+    rate, options = (1.0, {"epsilon": 1e-4}) if optimizer == "adadelta" else (0.05, {})
+    transformation = direction(train(optimizer=optimizer, **options))
 
     def step(carry: Any, _: None) -> tuple[Any, None]:
         params, state = carry
         directions, state = transformation.update(jax.grad(quadratic)(params), state, params)
-        return (jax.tree.map(lambda p, d: p - 0.05 * d, params, directions), state), None
+        return (jax.tree.map(lambda p, d: p - rate * d, params, directions), state), None
 
     (params, _), _ = jax.lax.scan(step, (START, transformation.init(START)), length=100)
     assert quadratic(params) < 0.5 * quadratic(START)
@@ -81,6 +83,20 @@ def test_sgd_without_momentum_is_the_gradient_and_with_momentum_remembers_it():
         for _ in range(2):
             directions, state = transformation.update(gradient, state)
         np.testing.assert_allclose(directions["bias"], expected * gradient["bias"], rtol=1e-6)
+
+
+def test_adadelta_is_that_of_the_paper():
+    transformation = direction(train(optimizer="adadelta", beta2=0.95, epsilon=1e-6))
+    update = jax.jit(transformation.update)
+    state, squares, deltas = transformation.init(START), 0.0, 0.0
+    for scale in (1.0, -0.5, 3.0):
+        gradient = {name: np.float32(scale) * leaf for name, leaf in START.items()}
+        directions, state = update(gradient, state, START)
+        g = gradient["bias"].astype(np.float64)  # Zeiler 2012, algorithm 1
+        squares = 0.95 * squares + 0.05 * g**2
+        delta = np.sqrt(deltas + 1e-6) / np.sqrt(squares + 1e-6) * g
+        deltas = 0.95 * deltas + 0.05 * delta**2
+        np.testing.assert_allclose(directions["bias"], delta, rtol=1e-5)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

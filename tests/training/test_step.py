@@ -240,3 +240,31 @@ def test_each_shape_is_compiled_once(accumulate):
         state, _ = updates(state, [batch] * accumulate, RNG)
     assert updates.whole.lower.call_count + updates.part.lower.call_count == 2
     assert int(state.step) == 5
+
+
+def planted(**options: Any) -> tuple[Train, TrainState]:
+    """A state whose table begins with two vectors from a file."""
+    train = settings(optimizer="adamw", weight_decay=0.5, ema_decay=0.5, **options)
+    rows = np.full((2, VOCABULARY), 0.25, np.float32)
+    table = np.random.default_rng(0).normal(size=(VOCABULARY, VOCABULARY)).astype(np.float32)
+    params = {"table": jnp.asarray(table), "bias": jnp.zeros(VOCABULARY)}
+    return train, initial_state(train, params, {"table": (np.int32([2, 5]), rows)})
+
+
+def test_tables_begin_with_the_vectors_given():
+    _, state = planted()
+    np.testing.assert_array_equal(state.params["table"][np.array([2, 5])], 0.25)
+    assert state.average is not None
+    assert same(state.average, state.params)
+    assert (np.asarray(state.params["table"]) == 0.25).sum() == 2 * VOCABULARY
+    assert state.frozen is None
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_only_frozen_vectors_stay_as_they_are(frozen):
+    train, before = planted(freeze_embeddings=frozen, source_embeddings="vectors.txt")
+    start = np.asarray(before.params["table"])
+    state, _ = jax.jit(functools.partial(whole_update, Bigrams(), train))(before, batch_of(4, 3), RNG)
+    for table in (state.params["table"], state.average["table"]):
+        moved = (np.asarray(table) != start).any(1)  # weight decay moves every row that it may
+        assert moved.tolist() == [not frozen or row not in (2, 5) for row in range(VOCABULARY)]

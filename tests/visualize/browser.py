@@ -1,6 +1,8 @@
 """A real browser without a library: headless Chromium, spoken to over a pipe in its DevTools protocol.
 
 `--remote-debugging-pipe` reads JSON messages from file descriptor 3 and writes them to 4, each ended by a NUL byte.
+
+    python browser.py PAGE FRAGMENT PICTURE HEIGHT      takes a picture of a page
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import os
 import select
 import shutil
 import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -96,12 +100,12 @@ class Browser:
         elif method == "Network.requestWillBeSent":
             self.requests.append(parameters["request"]["url"])
 
-    def open(self, page: Path, width: int = 1280, height: int = 900) -> None:
+    def open(self, page: Path, width: int = 1280, height: int = 900, fragment: str = "") -> None:
         """Show a file, and wait until it has loaded."""
         self.resize(width, height)
         self.errors.clear()
         self.requests.clear()
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        self.call("Page.navigate", url=page.resolve().as_uri() + fragment)
         self.wait("document.readyState === 'complete' && location.protocol === 'file:'")
 
     def resize(self, width: int, height: int) -> None:
@@ -154,3 +158,19 @@ class Browser:
             self.process.wait()
         os.close(self.write_end)
         os.close(self.read_end)
+
+
+def take_picture(page: str, fragment: str, picture: str, height: str) -> None:
+    """A PNG of what a reader sees who opens the page at this fragment, when all has come to rest."""
+    with tempfile.TemporaryDirectory() as home:
+        browser = Browser(find_browser() or sys.exit("no Chromium is installed"), Path(home))
+        try:
+            browser.open(Path(page), height=int(height), fragment=fragment)
+            browser.run("new Promise((done) => setTimeout(done, 1500))")
+            browser.screenshot(Path(picture))
+        finally:
+            browser.close()
+
+
+if __name__ == "__main__":
+    take_picture(*sys.argv[1:])

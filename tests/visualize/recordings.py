@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run.translator import Translator
 from nmt_cli.visualize.recording import record
-from nmt_cli.visualize.trace import Trace, Walk
+from nmt_cli.visualize.trace import Choice, Token, Trace, Walk
 
 WORDS = ("le", "la", "un", "chat", "chien", "</script><img", "maison", "rouge", "vert", "mange", "voit")
 SENTENCE = "le chat </script><img rouge voit"
@@ -24,18 +24,31 @@ REFERENCE = "un chien voit la maison"
 KINDS = {
     "general": {"cell": "lstm", "attention": "general", "input_feeding": True},
     "additive": {
-        "cell": "gru", "attention": "additive", "input_feeding": False, "encoder_layers": 2, "decoder_layers": 2,
+        "cell": "gru", "attention": "additive", "coverage": True, "input_feeding": False, "encoder_layers": 2,
+        "decoder_layers": 2,
     },
-    "none": {"cell": "lstm", "attention": "none", "input_feeding": False, "bidirectional": False, "bridge": "last"},
-    "local-p": {"cell": "lstm_layer_norm", "attention": "general", "attention_span": "local-p", "bridge": "dense"},
+    "none": {
+        "cell": "lstm", "attention": "none", "input_feeding": False, "bidirectional": False, "reverse_source": True,
+        "bridge": "last", "encoder_layers": 2, "decoder_layers": 2,
+    },
+    "local-p": {
+        "cell": "lstm_layer_norm", "attention": "general", "attention_span": "local-p",
+        "attention_window": 2, "bridge": "dense",
+    },
     "multi-head": {
         "cell": "lstm_peephole", "attention": "multi_head", "attention_heads": 2, "decoder": "gnmt",
         "encoder_layers": 3, "bidirectional_layers": 1, "decoder_layers": 2, "residual_from": 2, "input_feeding": False,
+    },
+    "gnmt_v2": {
+        "cell": "lstm", "attention": "dot", "attention_span": "local-m", "attention_window": 1, "decoder": "gnmt_v2",
+        "encoder_layers": 3, "bidirectional_layers": 1, "decoder_layers": 3, "residual_from": 3,
+        "input_feeding": False, "bridge": "zero",
     },
     "bahdanau": {"cell": "gru_reset_before", "attention": "additive", "decoder": "bahdanau", "input_feeding": False},
     "conditional": {"cell": "gru", "attention": "dot", "decoder": "conditional", "input_feeding": False},
     "cho": {"cell": "gru", "attention": "none", "decoder": "cho", "bidirectional": False, "input_feeding": False},
 }  # fmt: skip
+BOTH_WAYS = ("energies", "weights", "window", "coverage")  # [T S]
 
 
 class Recording(NamedTuple):
@@ -68,3 +81,32 @@ def make_recording(kind: str) -> Recording:
     translator = make_translator(kind)
     request = translator.request()
     return Recording(translator, record(translator, SENTENCE, "small", request, reference=REFERENCE))
+
+
+def long_walk(walk: Walk, length: int) -> Walk:
+    """The walk of a sentence and a translation of so many tokens: those of a short one, again and again."""
+    again = lambda items: [items[place % len(items)] for place in range(length)]  # noqa: E731
+
+    def longer(value: Any, name: str) -> Any:
+        if isinstance(value, np.ndarray):
+            rows = np.stack(again(value))
+            return np.stack(again(rows.T), axis=-1) if name in BOTH_WAYS else rows
+        if isinstance(value, dict):
+            return {key: longer(item, key) for key, item in value.items()}
+        if isinstance(value, list):
+            is_time = value and isinstance(value[0], Token | Choice)
+            return again(value) if is_time else [longer(item, name) for item in value]
+        return lengthen(value) if dataclasses.is_dataclass(value) else value
+
+    def lengthen(part: Any) -> Any:
+        changed = {
+            f.name: longer(getattr(part, f.name), f.name) for f in dataclasses.fields(part) if f.name != "initial"
+        }
+        return dataclasses.replace(part, **changed)
+
+    source, target = (
+        [dataclasses.replace(token, word=place) for place, token in enumerate(again(tokens))]
+        for tokens in (walk.source, walk.target)
+    )
+    parts = {"encoder": lengthen(walk.encoder), "decoder": lengthen(walk.decoder)}
+    return dataclasses.replace(walk, source=source, target=target, **parts)

@@ -7,7 +7,7 @@ import math
 
 import pytest
 from browser import Browser, find_browser
-from recordings import KINDS, make_recording
+from recordings import KINDS, long_walk, make_recording
 
 from nmt_cli.visualize.page import build_page
 from nmt_cli.visualize.trace import Trace
@@ -46,6 +46,13 @@ def page(window, pages):
     return window
 
 
+def open_walk(window, folder, walk) -> None:
+    """A page of this walk of the model with general attention."""
+    trace = dataclasses.replace(make_recording("general").trace, walks=[walk])
+    (folder / "walk.html").write_text(build_page(trace), encoding="utf-8")
+    window.open(folder / "walk.html")
+
+
 def at(page) -> tuple[int, bool]:
     return page.run("clock.index"), page.run("clock.isPlaying")
 
@@ -77,10 +84,67 @@ def number(text: str) -> float:
 def test_every_moment_can_be_drawn_without_errors_and_without_the_network(window, pages, kind):
     window.open(pages / f"{kind}.html")
     window.run(f"for (let i = 0; i < clock.moments.length; i++) {{ clock.seek(i, 0.5); {DRAW}; }}")
+    assert window.run("document.body.innerText.match(/[a-z]+_[a-z_]+/g)") is None  # a text without words is its key
     assert texts(window, "section.figure h2 .number") == [str(place) for place in range(1, 11)]
     assert window.run("[...document.querySelectorAll('section.figure')].map((node) => node.id)") == FIGURES
     assert window.errors == []
     assert [url for url in window.requests if not url.startswith("file:")] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_cells_gates_make_its_state_from_the_one_before(window, pages, kind):
+    window.open(pages / f"{kind}.html")
+    worst = """
+      (() => {
+        const { walk } = walks[0];
+        const wrong = walk.target.flatMap((_, t) => walk.decoder.cells.flatMap(({ values }, place) => {
+          const before = stateBefore(walk, place, t);
+          const at = (name) => values[name][t];
+          return Array.from(at("hidden"), (hidden, unit) => values.memory
+            ? at("forget")[unit] * before.memory[unit] + at("input")[unit] * at("candidate")[unit] - at("memory")[unit]
+            : (1 - at("update")[unit]) * at("candidate")[unit] + at("update")[unit] * before.hidden[unit] - hidden);
+        }));
+        return Math.max(...wrong.map(Math.abs));
+      })()"""
+    assert window.run(worst) == pytest.approx(0.0, abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts"),
+    [
+        ("none", "recur logits"), ("cho", "recur combine logits"),
+        ("general", "recur energies weights context combine logits"),
+        ("bahdanau", "energies weights context recur combine logits"),
+        ("multi-head", "energies weights context recur logits"),
+        ("gnmt_v2", "recur energies weights context climb logits"),
+        ("conditional", "recur energies weights context climb combine logits"),
+    ],
+)  # fmt: skip
+def test_a_step_is_drawn_in_the_order_in_which_the_decoder_computes_it(window, pages, kind, parts):
+    window.open(pages / f"{kind}.html")
+    assert window.run("clock.parts") == [*parts.split(), "choose"]
+
+
+@pytest.mark.parametrize("kind", ["general", "local-p", "multi-head", "bahdanau", "conditional"])
+def test_the_sum_on_the_screen_adds_up(window, pages, kind):
+    window.open(pages / f"{kind}.html")
+    go_to(window, 1, "context")
+    (line,) = texts(window, "#context-sum")
+    left, right, result = line.split(" = ")
+    assert left.startswith("context, unit ")
+    assert sum(terms_of(right)) == pytest.approx(number(result), abs=0.004)
+
+
+def test_local_attention_multiplies_on_the_screen(window, pages):
+    window.open(pages / "local-p.html")
+    go_to(window, 1, "weights")
+    rows = window.run(
+        "[...document.querySelectorAll('#attention tbody tr:not(.out-of-reach)')].map((row) =>"
+        " ['softmax', 'window', 'weight'].map((name) => row.querySelector(`.of-${name}`).textContent))"
+    )
+    shown = [[number(text.removeprefix(f"{TIMES} ")) for text in row] for row in rows]
+    assert sum(softmax for softmax, _, _ in shown) == pytest.approx(1.0, abs=0.003)
+    assert all(softmax * nearness == pytest.approx(weight, abs=0.002) for softmax, nearness, weight in shown)
 
 
 def test_play_moves_the_clock_and_pause_stops_it(page):
@@ -152,14 +216,6 @@ def test_probabilities_on_the_screen_are_the_traces(page):
         assert chosen == choice.chosen
 
 
-def test_the_sum_on_the_screen_adds_up(page):
-    go_to(page, 1, "context")
-    (line,) = texts(page, "#context-sum")
-    left, right, result = line.split(" = ")
-    assert left.startswith("context, unit ")
-    assert sum(terms_of(right)) == pytest.approx(number(result), abs=0.004)
-
-
 def test_the_cells_arithmetic_on_the_screen_adds_up(page):
     go_to(page, 1, "recur")
     _, right, result = texts(page, "#cell-rule .sum")[0].split(" = ")
@@ -181,6 +237,64 @@ def test_the_search_tree_has_every_node_and_the_finished_hypotheses(page):
     assert shown == [found.text for found in walk.search.finished]
 
 
+def test_the_same_sentence_with_beam_1_is_a_tab(page):
+    walk = make_recording("general").walk
+    page.run("document.querySelectorAll('#beam .tabs button')[1].click()")
+    assert page.run("document.querySelectorAll('#beam .tree .node').length") == len(walk.greedy.nodes)
+    assert walk.greedy.finished[0].text in texts(page, "#beam td:first-child")
+    said = " ".join(texts(page, "#beam .why"))
+    assert (walk.greedy.finished[0].text in said) or ("same translation" in said)
+
+
+def test_pieces_can_be_merged_to_words(window, tmp_path):
+    recording = make_recording("general")
+    source = [dataclasses.replace(token, word=place // 2) for place, token in enumerate(recording.walk.source)]
+    open_walk(window, tmp_path, dataclasses.replace(recording.walk, source=source))
+    window.press("End")
+    columns = "document.querySelectorAll('#matrix .label.source').length"
+    assert window.run(columns) == len(source)
+    window.run("merge.click()")
+    assert window.run(columns) == (len(source) + 1) // 2
+    titles = texts(window, "#matrix .row rect title")
+    target = recording.walk.target
+    assert sum(number(title.rsplit(": ", 1)[1]) for title in titles) == pytest.approx(len(target), abs=0.02)
+
+
+def test_two_models_stand_side_by_side(window, pages):
+    window.open(pages / "both.html")
+    assert texts(window, "#whatif .side-by-side h3") == ["small", "other"]
+    assert window.run("document.querySelectorAll('#whatif .side-by-side .matrix').length") == 2
+
+
+def test_tokens_that_run_from_the_right_are_set_from_the_right(window, tmp_path):
+    walk = make_recording("general").walk
+    words = [dataclasses.replace(token, piece="\N{ARABIC LETTER ALEF}") for token in walk.source[:-1]]
+    open_walk(window, tmp_path, dataclasses.replace(walk, source=[*words, walk.source[-1]]))
+    places = "[...document.querySelectorAll('#box .chip.source')].map((node) => node.getBoundingClientRect().left)"
+    lefts = window.run(places)
+    assert lefts == sorted(lefts, reverse=True)
+
+
+def test_a_screen_reader_is_told_steps_but_not_play(page):
+    assert page.run("caption.ariaLive") == "polite"
+    page.press(" ")
+    assert page.run("caption.ariaLive") == "off"
+    page.press(" ")
+    assert page.run("caption.ariaLive") == "polite"
+
+
+def test_sixty_words_are_drawn_within_a_frame(window, tmp_path):
+    open_walk(window, tmp_path, long_walk(make_recording("general").walk, 60))
+    times = window.run(f"""
+      Array.from({{ length: 120 }}, (_, n) => {{
+        const begun = performance.now();
+        clock.seek(100 + Math.floor(n / 10), (n % 10) / 10); {DRAW};
+        document.body.offsetHeight;
+        return performance.now() - begun;
+      }}).sort((a, b) => a - b)""")
+    assert times[60] < 1000 / 60
+
+
 def test_a_sentence_that_looks_like_markup_is_shown_as_it_is(page):
     assert "</script><img" in page.run("document.querySelector('h1').textContent")
     assert page.run("document.querySelectorAll('img').length") == 0
@@ -191,7 +305,7 @@ def test_hovering_a_strip_tells_a_number_of_the_trace(page):
         "(() => { const s = document.querySelector('#embedding .large .strip'); const b = s.getBoundingClientRect();"
         " s.dispatchEvent(new PointerEvent('pointermove', {clientX: b.left + 1, clientY: b.top + 1})); })()"
     )
-    value = make_recording("general").walk.encoder.embedded[0][0]
+    value = make_recording("general").walk.encoder.inputs[0][0][0]
     assert number(page.run("tooltip.textContent").rsplit(": ", 1)[1]) == pytest.approx(value, abs=5e-5)
 
 
@@ -206,6 +320,12 @@ def test_a_word_can_be_taken_away(page):
     page.run("document.querySelectorAll('#whatif .sentence button')[2].click()")
     shown = page.run("document.querySelectorAll('#whatif .comparison .sentence')[1].textContent.trim()")
     assert shown == walk.variants[2].text
+
+
+def test_an_address_names_a_moment_and_a_figure(page):
+    page.run("location.hash = '#beam,12'")
+    page.wait("clock.index === 12")
+    assert 0 <= page.run("document.getElementById('beam').getBoundingClientRect().top") < 100
 
 
 def test_the_language_can_be_switched_without_losing_the_place(page):

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt_cli import config
 from nmt_cli.visualize import packing
-from nmt_cli.visualize.packing import pack, pack_walk, packed_json
+from nmt_cli.visualize.packing import EXACT, pack, pack_walk, packed_json
 from nmt_cli.visualize.page import FOLDER, LANGUAGES, SCRIPTS, build_page
 from nmt_cli.visualize.trace import Trace, as_json
 
@@ -76,7 +77,34 @@ def test_both_languages_say_the_same_things():
 def test_every_text_that_the_scripts_name_is_there():
     scripts = "".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     known = json.loads((FOLDER / "texts.en.json").read_text(encoding="utf-8"))
-    assert set(re.findall(r"""\bsay\("(\w+)\"""", scripts)) <= known.keys()
+    assert set(re.findall(r"""\bsay\(\s*"([\w-]+)\"""", scripts)) <= known.keys()
+
+
+def test_every_text_is_used_by_a_script():
+    scripts = "".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    figures = re.findall(r"""\bframe\(\s*"(\w+)\"""", scripts)
+    whole = {
+        "name",
+        *re.findall(r"""["`]([\w-]+)["`]""", scripts),
+        *(f"{id}_{part}" for id in figures for part in ("title", "text")),
+    }
+    beginnings = tuple(re.findall(r"`(\w+_)\$\{", scripts))
+    known = json.loads((FOLDER / "texts.en.json").read_text(encoding="utf-8"))
+    assert [key for key in known if key not in whole and not key.startswith(beginnings)] == []
+
+
+def test_every_kind_of_model_has_its_texts():
+    known = json.loads((FOLDER / "texts.en.json").read_text(encoding="utf-8"))
+    kinds = {f.name: f.type for f in dataclasses.fields(config.Model)}
+    named = {
+        "attention": ("attention_{}",), "attention_span": ("span_{}", "attention_text_{}"), "cell": ("cell_{}",),
+        "decoder": ("decoder_{}",), "bridge": ("bridge_{}",),
+    }  # fmt: skip
+    for option, forms in named.items():
+        values = set(re.findall(r"[\"']([\w-]+)[\"']", str(kinds[option]))) - {"global"}
+        assert values
+        for form in forms:
+            assert {form.format(value) for value in values} <= known.keys()
 
 
 @pytest.mark.parametrize(("form", "error"), [(("float32", 1), 0.0), (("int16", 1), 2e-5), (("int8", 1), 4e-3)])
@@ -102,15 +130,15 @@ def wide_walk(walk, units: int, length: int):
     """The walk of a larger model through a longer sentence: other numbers, in the places of these."""
     rng = np.random.default_rng(0)
 
-    def widen(value):
+    def widen(value, name=""):
         if isinstance(value, np.ndarray):
-            return rng.normal(size=(*((length,) * (value.ndim - 1)), units)).astype(np.float32)
+            last = length if name in EXACT else units
+            return rng.normal(size=(*((length,) * (value.ndim - 1)), last)).astype(np.float32)
         if dataclasses.is_dataclass(value):
-            return dataclasses.replace(
-                value, **{f.name: widen(getattr(value, f.name)) for f in dataclasses.fields(value)}
-            )
+            wide = {f.name: widen(getattr(value, f.name), f.name) for f in dataclasses.fields(value)}
+            return dataclasses.replace(value, **wide)
         if isinstance(value, dict):
-            return {name: widen(item) for name, item in value.items()}
+            return {name: widen(item, name) for name, item in value.items()}
         return [widen(item) for item in value] if isinstance(value, list) else value
 
     return widen(walk)
@@ -119,6 +147,15 @@ def wide_walk(walk, units: int, length: int):
 def test_thirty_words_of_a_large_model_stay_below_two_megabytes(general):
     page = build_page(Trace(general.trace.models, [wide_walk(general.walk, units=1024, length=45)]))
     assert 200_000 < len(page.encode()) < 2_000_000
+
+
+def test_weights_of_a_long_sentence_are_in_full(general):
+    walk = wide_walk(general.walk, units=1024, length=90)
+    packed = pack_walk(walk)
+    assert packed["form"]["every"] > 1
+    for name in ("energies", "weights"):
+        shown = unpack(packed["decoder"]["attentions"][0][name])
+        np.testing.assert_array_equal(shown, getattr(walk.decoder.attentions[0], name))
 
 
 def test_a_form_that_fits_is_kept_exact(general, monkeypatch):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from recordings import make_recording
 
 from nmt_cli.batch import BOS, EOS
 from nmt_cli.errors import Exit, UserError
+from nmt_cli.nn.cells import CELLS
 from nmt_cli.nn.taps import listen, tap
 from nmt_cli.visualize.recording import record
 
@@ -41,15 +43,36 @@ def test_the_greedy_tree_ends_in_the_translation_with_beam_1(recording):
     assert all(node.slot == 0 for node in walk.greedy.nodes)
 
 
-def test_weights_sum_to_one(general):
-    for attention in general.walk.decoder.attentions:
-        np.testing.assert_allclose(attention.weights.sum(axis=-1), 1.0, **CLOSE)
+def test_weights_sum_to_one(recording):
+    for attention in recording.walk.decoder.attentions:
+        if recording.translator.seq2seq.config.attention_span != "local-p":
+            np.testing.assert_allclose(attention.weights.sum(axis=-1), 1.0, **CLOSE)
 
 
-def test_weights_are_the_softmax_of_the_energies(general):
-    (attention,) = general.walk.decoder.attentions
-    exponentials = np.exp(attention.energies - attention.energies.max(axis=-1, keepdims=True))
-    np.testing.assert_allclose(attention.weights, exponentials / exponentials.sum(axis=-1, keepdims=True), **CLOSE)
+def test_weights_are_the_softmax_of_the_energies_in_the_window(recording):
+    for attention in recording.walk.decoder.attentions:
+        window = np.ones_like(attention.weights) if attention.window is None else attention.window
+        energies = np.where(window > 0, attention.energies, -np.inf)
+        exponentials = np.exp(energies - energies.max(axis=-1, keepdims=True))
+        weights = window * exponentials / exponentials.sum(axis=-1, keepdims=True)
+        np.testing.assert_allclose(attention.weights, weights, **CLOSE)
+
+
+@pytest.mark.parametrize("kind", ["local-p", "gnmt_v2"])
+def test_the_window_of_local_attention_is_around_its_position(kind):
+    recording = make_recording(kind)
+    (attention,) = recording.walk.decoder.attentions
+    reach = recording.translator.seq2seq.config.attention_window
+    distance = np.arange(1, attention.weights.shape[1] + 1) - attention.position[:, None]
+    expected = np.exp(-2.0 * (distance / reach) ** 2) if kind == "local-p" else np.ones_like(distance)
+    np.testing.assert_allclose(attention.window, np.where(np.abs(distance) <= reach, expected, 0.0), **CLOSE)
+
+
+def test_coverage_is_what_has_been_looked_at_so_far():
+    (attention,) = make_recording("additive").walk.decoder.attentions
+    gains = np.diff(attention.coverage, axis=0) / attention.weights[:-1]
+    assert (attention.coverage[0] == 0).all()
+    np.testing.assert_allclose(gains, np.broadcast_to(gains[0], gains.shape), rtol=1e-3)  # one over the fertility
 
 
 def test_the_context_is_the_weighted_sum_of_what_is_read(recording):
@@ -65,8 +88,10 @@ def test_every_model_with_attention_is_seen_to_look(recording):
 def test_what_the_attentional_vector_is_made_of_has_every_step(recording):
     decoder = recording.walk.decoder
     assert {len(part) for part in decoder.combined.values()} <= {len(decoder.attentional)}
-    if not decoder.combined and not recording.translator.seq2seq.config.residual_from:
-        np.testing.assert_allclose(decoder.attentional, decoder.layers[-1]["hidden"], **CLOSE)
+    if not decoder.combined:
+        top = decoder.cells[-1]
+        handed_up = top.values["hidden"] if top.handed_up is None else top.handed_up
+        np.testing.assert_allclose(decoder.attentional, handed_up, **CLOSE)
 
 
 def test_logits_reproduce_the_probabilities(recording):
@@ -79,19 +104,26 @@ def test_logits_reproduce_the_probabilities(recording):
 def test_the_output_layer_makes_the_logits_from_the_attentional_vectors(recording):
     translator, walk = recording
     parameters = translator.parameters
-    logits = walk.decoder.attentional @ parameters["target_embedding"].T + parameters["output_bias"]
+    table = parameters.get("output_table", parameters["target_embedding"])
+    logits = walk.decoder.attentional @ table.T + parameters["output_bias"]
     for step, choice in zip(logits, walk.decoder.choices, strict=True):
         np.testing.assert_allclose(step[choice.ids], choice.logits, **CLOSE)
 
 
 def test_annotations_are_the_top_layers_states_side_by_side(recording):
-    if recording.translator.seq2seq.config.residual_from:
-        pytest.skip("with residual connections the inputs are added")
-    top = max(run.layer for run in recording.walk.encoder.runs)
-    runs = [run for run in recording.walk.encoder.runs if run.layer == top]
-    assert [run.reverse for run in runs] == ([False, True] if len(runs) == 2 else [False])
+    runs = [run for run in recording.walk.encoder.runs if run.layer == len(recording.walk.encoder.inputs) - 1]
+    assert [run.reverse for run in runs] == ([False, True] if len(runs) == 2 else [runs[0].reverse])
     states = np.concatenate([run.cell["hidden"] for run in runs], axis=-1)
-    np.testing.assert_allclose(states, recording.walk.encoder.annotations, **CLOSE)
+    residual = recording.translator.seq2seq.config.residual_from
+    expected = states + recording.walk.encoder.inputs[-1] if residual else states
+    np.testing.assert_allclose(recording.walk.encoder.annotations, expected, **CLOSE)
+
+
+def test_every_layer_of_the_encoder_is_there(recording):
+    runs = recording.walk.encoder.runs
+    assert len(recording.walk.encoder.inputs) == recording.translator.seq2seq.config.encoder_layers
+    assert {run.layer for run in runs} == set(range(recording.translator.seq2seq.config.encoder_layers))
+    assert {len(run.cell["hidden"]) for run in runs} == {len(recording.walk.source)}
 
 
 def test_gates_make_the_state_from_the_one_before(general):
@@ -103,10 +135,61 @@ def test_gates_make_the_state_from_the_one_before(general):
         np.testing.assert_allclose(cell["hidden"], cell["output"] * np.tanh(cell["memory"]), **CLOSE)
 
 
+def test_what_a_cell_reads_makes_its_state(recording):
+    translator, walk = recording
+    parameters, model = translator.parameters["decoder"], translator.seq2seq.config
+    readers = [cell for cell in walk.decoder.cells if "context" in cell.reads[1:]]
+    for place, cell in enumerate(walk.decoder.cells):
+        name = "transition" if cell.reads == ["context"] else f"cells_{cell.layer}"
+        first, *others = (inputs_of(walk, place)[read] for read in cell.reads)
+        module = CELLS[model.cell](first.shape[-1], model.decoder_units).bind({"params": parameters[name]})
+        gates = module.project(module.input_factors(), first)
+        for name, more in zip(cell.reads[1:], others, strict=True):
+            kernel = parameters["feed_kernel"] if name.endswith("before") else context_kernel(parameters, readers, cell)
+            gates = gates + more @ kernel
+        made = module.step(module.factors(), module.state(0)._replace(**state_before(walk, place)), gates)
+        for name, values in made._asdict().items():
+            np.testing.assert_allclose(cell.values[name], values, **CLOSE)
+
+
+def context_kernel(parameters, readers, cell):
+    """The share of the context's kernel that is this cell's."""
+    shares = np.split(parameters["context_kernel"], len(readers), axis=-1)
+    return next(share for share, reader in zip(shares, readers, strict=True) if reader is cell)
+
+
+def inputs_of(walk, place):
+    """By name, what a cell of the decoder may read, over time."""
+    decoder = walk.decoder
+    contexts = [attention.context for attention in decoder.attentions] or [decoder.combined.get("context")]
+    later = lambda rows: np.concatenate([np.zeros_like(rows[:1]), rows[:-1]])  # noqa: E731
+    known = {"embedded": decoder.embedded, "attentional_before": later(decoder.attentional)}
+    if contexts[0] is not None:
+        known["context"] = np.concatenate(contexts, axis=-1)
+        known["context_before"] = later(known["context"])
+    if place:
+        below = decoder.cells[place - 1]
+        known["below"] = below.values["hidden"] if below.handed_up is None else below.handed_up
+    return known
+
+
+def state_before(walk, place):
+    """By name, what a cell of the decoder begins with, over time."""
+    cells, layer = walk.decoder.cells, walk.decoder.cells[place].layer
+    if place and cells[place - 1].layer == layer:
+        return {name: cells[place - 1].values[name] for name in walk.decoder.initial[layer]}
+    last = [cell for cell in cells if cell.layer == layer][-1]
+    return {
+        name: np.concatenate([first[None], last.values[name][:-1]])
+        for name, first in walk.decoder.initial[layer].items()
+    }
+
+
 def test_every_layer_of_the_decoder_is_there_at_every_step(recording):
     decoder = recording.walk.decoder
-    assert len(decoder.layers) == len(decoder.initial) == recording.translator.seq2seq.config.decoder_layers
-    assert {len(layer["hidden"]) for layer in decoder.layers} == {len(recording.walk.target)}
+    assert len(decoder.initial) == recording.translator.seq2seq.config.decoder_layers
+    assert {cell.layer for cell in decoder.cells} == set(range(len(decoder.initial)))
+    assert {len(cell.values["hidden"]) for cell in decoder.cells} == {len(recording.walk.target)}
     assert [token.id for token in decoder.fed] == [BOS, *(token.id for token in recording.walk.target[:-1])]
     assert recording.walk.target[-1].id == EOS
 

@@ -15,12 +15,14 @@ from recordings import make_translator
 from nmt_cli import cli
 from nmt_cli.commands.visualize import names_of
 from nmt_cli.run.directory import Run
+from nmt_cli.run.scoring import Score
 from nmt_cli.run.translator import Translator
+from nmt_cli.run.validation import Validation
 
 LOG = [
     {"step": 1, "loss": 6.0, "learning_rate": 0.001, "target_tokens_per_second": 900.0},
     {"step": 2, "loss": 5.0, "learning_rate": 0.002, "target_tokens_per_second": 950.0},
-    {"step": 2, "valid": {"loss": 5.5, "bleu": 1.5, "chrf": 9.0, "samples": None}},
+    {"step": 2, **Validation(5.5, (Score("bleu", 1.5, ""), Score("chrf", 9.0, "")), ()).record()},
 ]
 
 

@@ -1,20 +1,21 @@
 "use strict";
-// One clock for all figures. Its time runs over moments: the box opens, every source word is read, the context is
-// handed over, and every target word is made in parts. At time i + share, moment i is done by that share.
+// One clock for all figures. Its time runs over moments: the box opens, each layer of the encoder reads every token,
+// the context is handed over, and every target token is made in parts. At time i + share, moment i is done by share.
 
-const PARTS = ["recur", "energies", "weights", "context", "combine", "logits", "choose"];
-const PARTS_WITHOUT_ATTENTION = ["recur", "logits", "choose"];
 const SECONDS = { closed: 1.6, open: 1.4, encode: 0.8, hand: 1.6, decode: 0.75 };
 const DONE = 0.9999; // of a moment: where steps and the slider stop
 const IS_STILL = matchMedia("(prefers-reduced-motion: reduce)").matches; // play goes from moment to moment
 
-/** The moments of a sentence, in order. */
-function momentsOf(walk) {
-  const parts = walk.decoder.attentions.length ? PARTS : PARTS_WITHOUT_ATTENTION;
+/** The moments of a sentence, in order. Of a token that is read, `index` is its place in the sentence. */
+function momentsOf(walk, parts) {
+  const firstRuns = walk.encoder.inputs.map((_, layer) => walk.encoder.runs.find((run) => run.layer === layer));
+  const last = walk.source.length - 1;
   return [
     { phase: "closed" },
     { phase: "open" },
-    ...walk.source.map((_, step) => ({ phase: "encode", step })),
+    ...firstRuns.flatMap(({ layer, reverse }) =>
+      walk.source.map((_, step) => ({ phase: "encode", layer, step, token: reverse ? last - step : step })),
+    ),
     { phase: "hand" },
     ...walk.target.flatMap((_, step) => parts.map((part) => ({ phase: "decode", step, part }))),
   ];
@@ -30,9 +31,10 @@ class Clock {
   }
 
   /** Begins a sentence, at its start. */
-  begin(walk) {
+  begin(walk, parts) {
     this.walk = walk;
-    this.moments = momentsOf(walk);
+    this.parts = parts;
+    this.moments = momentsOf(walk, parts);
     this.time = DONE;
     this.pause();
   }
@@ -47,16 +49,24 @@ class Clock {
     const progress = IS_STILL ? DONE : this.time - this.index;
     const t = moment.phase === "decode" ? moment.step : -1;
     const sources = this.walk.source.length;
-    const encoded = { closed: 0, open: 0, encode: moment.step + progress }[moment.phase] ?? sources;
+    const steps = { closed: 0, open: 0, encode: moment.layer * sources + moment.step + progress };
+    const encoded = steps[moment.phase] ?? sources * this.walk.encoder.inputs.length;
     const isMade = moment.part === "choose" && progress > 0.5;
-    return { ...moment, index: this.index, progress, t, encoded, emitted: t < 0 ? 0 : t + (isMade ? 1 : 0) };
+    const isEnd = this.index === this.moments.length - 1 && progress > 0.99;
+    return { ...moment, index: this.index, progress, t, encoded, emitted: t < 0 ? 0 : t + (isMade ? 1 : 0), isEnd };
   }
 
   /** How far a part of step t has come: 0 before, 1 after. */
   partOf(now, part, step = now.t) {
     if (now.t !== step) return now.t > step ? 1 : 0;
-    const distance = PARTS.indexOf(now.part) - PARTS.indexOf(part);
+    const distance = this.parts.indexOf(now.part) - this.parts.indexOf(part);
     return distance > 0 ? 1 : distance < 0 ? 0 : now.progress;
+  }
+
+  /** How far a run of the encoder has come at a token: 0 before, 1 after. */
+  readOf(now, { layer, reverse }, index) {
+    const sources = this.walk.source.length;
+    return clamp(now.encoded - layer * sources - (reverse ? sources - 1 - index : index));
   }
 
   /** The place of the first moment that has all of these. */
@@ -81,10 +91,12 @@ class Clock {
     this.seek(this.index + distance);
   }
 
-  /** To the end of the next or the previous word. */
+  /** To the end of the next or the previous token. */
   stepWord(direction) {
     this.pause();
-    const ends = this.moments.flatMap(({ phase, part }, index) => (phase !== "decode" || part === "choose" ? [index] : []));
+    const ends = this.moments.flatMap(({ phase, part }, index) =>
+      phase !== "decode" || part === "choose" ? [index] : [],
+    );
     const next = direction > 0 ? ends.find((end) => end > this.index) : ends.findLast((end) => end < this.index);
     this.seek(next ?? (direction > 0 ? this.moments.length - 1 : 0));
   }
@@ -110,12 +122,17 @@ class Clock {
     if (!this.isPlaying) return;
     const passed = this.last === null ? 0 : Math.min(now - this.last, 100) / 1000;
     this.last = now;
-    this.time += (passed * this.speed) / SECONDS[this.moments[this.index].phase];
+    this.time += (passed * this.speed) / this.secondsOf(this.moments[this.index]);
     if (this.time >= this.moments.length - 1 + DONE) {
       this.time = this.moments.length - 1 + DONE;
       this.isPlaying = false;
     } else requestAnimationFrame(this.frame);
     this.tell();
+  }
+
+  /** A deep encoder reads as fast as a flat one: its layers share the time of a token. */
+  secondsOf({ phase }) {
+    return SECONDS[phase] / (phase === "encode" ? this.walk.encoder.inputs.length : 1);
   }
 
   /** Calls `listener` whenever the time has changed. */
@@ -126,59 +143,4 @@ class Clock {
   tell() {
     if (this.walk) for (const listener of this.listeners) listener(this);
   }
-}
-
-/** What is happening, in words. */
-function describe(walk, now) {
-  const values = {};
-  if (now.phase === "encode") values.token = shownPiece(walk.source[now.step].piece);
-  if (now.phase === "decode") values.token = shownPiece(walk.target[now.t].piece);
-  if (now.phase === "decode") values.step = now.t + 1;
-  return say(now.phase === "decode" ? `now_${now.part}` : `now_${now.phase}`, values);
-}
-
-/** The bar with play, step, slider and speed, for the clock. */
-function buildTransport(clock) {
-  const button = (id, label, sign, act) =>
-    element("button", { id, type: "button", "aria-label": say(label), title: say(label), onclick: act }, sign);
-  const play = button("play", "play", "▶", () => clock.toggle());
-  const slider = element("input", {
-    id: "slider", type: "range", min: 0, max: clock.moments.length - 1, step: 1, "aria-label": say("position"),
-    oninput: () => clock.scrub(Number(slider.value)),
-  });
-  const speed = element("select", { id: "speed", "aria-label": say("speed"), onchange: () => (clock.speed = Number(speed.value)) },
-    [0.5, 1, 2, 4].map((rate) => element("option", { value: rate, selected: rate === clock.speed }, `${rate}×`)));
-  const caption = element("p", { id: "caption", "aria-live": "polite", dir: "auto" });
-  const bar = document.getElementById("transport");
-  bar.replaceChildren(
-    element("div", { class: "buttons" },
-      button("word-back", "word_back", "⏮", () => clock.stepWord(-1)), button("back", "step_back", "◂", () => clock.step(-1)),
-      play,
-      button("forward", "step_forward", "▸", () => clock.step(1)), button("word-forward", "word_forward", "⏭", () => clock.stepWord(1))),
-    slider, speed, caption);
-  bar.setAttribute("aria-label", say("transport"));
-  return () => {
-    putText(play, clock.isPlaying ? "❚❚" : "▶");
-    put(play, "aria-label", say(clock.isPlaying ? "pause" : "play"));
-    if (slider.value !== String(clock.index)) slider.value = clock.index;
-    const words = describe(clock.walk, clock.now);
-    put(slider, "aria-valuetext", words);
-    putText(caption, words);
-  };
-}
-
-/** Keys: space, arrows, with shift a word at a time, home and end. Those of a focused control stay its own. */
-function handleKey(clock, event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  const tag = event.target.tagName;
-  if (tag === "SELECT" || tag === "TEXTAREA" || (tag === "INPUT" && event.target.type !== "range")) return;
-  if (event.key === " " && (tag === "BUTTON" || tag === "SUMMARY")) return;
-  const jump = (direction) => (event.shiftKey ? clock.stepWord(direction) : clock.step(direction));
-  const acts = {
-    " ": () => clock.toggle(), ArrowRight: () => jump(1), ArrowLeft: () => jump(-1),
-    Home: () => clock.seek(0), End: () => clock.seek(clock.moments.length - 1),
-  };
-  if (!(event.key in acts)) return;
-  event.preventDefault();
-  acts[event.key]();
 }

@@ -37,11 +37,18 @@ function furnish(node, attributes, children) {
 
 /** The paragraphs of a text. [words](address) is a link, the only markup there is. */
 function paragraphs(key, values) {
-  return say(key, values).split("\n").map((line) =>
-    element("p", {}, line.split(/(\[[^\]]+\]\(https:[^)]+\))/).map((part) => {
-      const link = part.match(/^\[([^\]]+)\]\((https:[^)]+)\)$/);
-      return link ? element("a", { href: link[2], rel: "noreferrer noopener", target: "_blank" }, link[1]) : part;
-    })));
+  return say(key, values)
+    .split("\n")
+    .map((line) =>
+      element(
+        "p",
+        {},
+        line.split(/(\[[^\]]+\]\(https:[^)]+\))/).map((part) => {
+          const link = part.match(/^\[([^\]]+)\]\((https:[^)]+)\)$/);
+          return link ? element("a", { href: link[2], rel: "noreferrer noopener", target: "_blank" }, link[1]) : part;
+        }),
+      ),
+    );
 }
 
 /** A number with so many decimals and a real minus sign. */
@@ -50,11 +57,15 @@ function decimal(value, digits = 3) {
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
 }
 
-/** A probability as a percentage, with a decimal where it is small. */
+/** A probability as a percentage, with a decimal where it is near 0 or 1, and never rounded to either. */
 function percent(share) {
   if (share > 0 && share < 0.0005) return "<0.1 %";
-  return `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
+  if (share < 1 && share >= 0.9995) return ">99.9 %";
+  return `${(100 * share).toFixed(share < 0.0995 || share > 0.9905 ? 1 : 0)} %`;
 }
+
+/** In parentheses where it begins with a minus sign, as in a product. */
+const bracket = (text) => (text.startsWith("−") ? `(${text})` : text);
 
 const clamp = (value, low = 0, high = 1) => Math.min(high, Math.max(low, value));
 const sum = (values) => values.reduce((total, value) => total + value, 0);
@@ -69,6 +80,11 @@ function putStyle(node, name, value) {
   const text = String(value);
   node.shown ??= {};
   if (node.shown[name] !== text) node.style.setProperty(name, (node.shown[name] = text));
+}
+/** Shows a node by a share of 0 to 1. Only those between cost the browser a layer of their own. */
+function reveal(node, share) {
+  putStyle(node, "visibility", share > 0 ? "visible" : "hidden");
+  putStyle(node, "opacity", share > 0 && share < DONE ? share.toFixed(2) : 1);
 }
 function putText(node, text) {
   if (node.textContent !== text) node.textContent = text;

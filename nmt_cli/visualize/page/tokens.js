@@ -1,12 +1,26 @@
 "use strict";
-// Tokens as readers see them.
+// Tokens as readers see them, and the frame that every figure stands in.
 
 const SPACE_MARK = "▁";
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+const STRONG = /[\p{L}]/u;
+
+/** Whether text runs from the right: by its first letter, as browsers decide. */
+function directionOf(text) {
+  const letter = text.match(STRONG)?.[0] ?? "";
+  return RIGHT_TO_LEFT.test(letter) ? "rtl" : "ltr";
+}
+
+/** The direction of a row of tokens. */
+const directionOfTokens = (tokens) => directionOf(tokens.map(({ piece }) => (isSpecial(piece) ? "" : piece)).join(""));
+
+/** Whether a piece is a sign of the model's and no text, such as the end of a sentence. */
+const isSpecial = (piece) => /^<[^<>]+>$/.test(piece);
 
 /** A piece without the sign for a space; special pieces in brackets of their own. */
 function shownPiece(piece) {
-  if (piece === "</s>") return "⟨end⟩";
-  if (piece === "<s>") return "⟨start⟩";
+  if (piece === "</s>") return say("end");
+  if (piece === "<s>") return say("start");
   return piece.startsWith(SPACE_MARK) && piece.length > 1 ? piece.slice(1) : piece === SPACE_MARK ? "␣" : piece;
 }
 
@@ -14,14 +28,21 @@ function shownPiece(piece) {
 function chip(tokens, index, side, attributes = {}) {
   const token = tokens[index];
   const continues = index > 0 && tokens[index - 1].word === token.word;
-  const isSpecial = /^<.*>$/.test(token.piece) && token.piece.length > 2;
-  const classes = `chip ${side} ${continues ? "continues" : ""} ${isSpecial ? "special" : ""} ${attributes.class ?? ""}`;
+  const classes = `chip ${side} ${continues ? "continues" : ""} ${isSpecial(token.piece) ? "special" : ""} ${attributes.class ?? ""}`;
   return element("bdi", { ...attributes, class: classes }, shownPiece(token.piece));
 }
 
 /** All tokens as chips in a row. */
-function chips(tokens, side) {
-  return tokens.map((_, index) => chip(tokens, index, side));
+function sentenceOf(tokens, side, label) {
+  const nodes = tokens.map((_, index) => chip(tokens, index, side));
+  return {
+    nodes,
+    row: element(
+      "div",
+      { class: "sentence", dir: directionOfTokens(tokens), role: "group", "aria-label": label },
+      nodes,
+    ),
+  };
 }
 
 /** The text of each word, and the places of its pieces. */
@@ -35,18 +56,34 @@ function wordsOf(tokens) {
   return words;
 }
 
-/** A figure's frame: heading, explanation and stage. `start` finds the moment at which it begins to move. */
+/** A figure's frame: heading, explanation and stage. `start` is the moment at which it begins to move, if it moves. */
 function frame(id, number, clock, start, explanation = `${id}_text`, values = {}, title = `${id}_title`) {
   const stage = element("div", { class: "stage" });
-  const show = element("button", { type: "button", class: "show", onclick: () => {
-    clock.seek(Math.max(0, clock.find(start)), 0);
-    clock.play();
-  } }, say("show_this"));
-  const node = element("section", { class: "figure", id, "aria-labelledby": `${id}-title` },
-    element("div", { class: "words" },
+  const first = start ? clock.find(start) : -1;
+  const show = element(
+    "button",
+    {
+      type: "button",
+      class: "show",
+      onclick: () => {
+        clock.seek(first, 0);
+        clock.play();
+      },
+    },
+    say("show_this"),
+  );
+  const node = element(
+    "section",
+    { class: "figure", id, "aria-labelledby": `${id}-title` },
+    element(
+      "div",
+      { class: "words" },
       element("h2", { id: `${id}-title` }, element("span", { class: "number" }, String(number)), say(title)),
-      paragraphs(explanation, values), clock.find(start) < 0 ? null : show),
-    stage);
+      [explanation].flat().flatMap((key) => paragraphs(key, values)),
+      first < 0 ? null : show,
+    ),
+    stage,
+  );
   return { id, node, stage };
 }
 

@@ -23,7 +23,9 @@ function unpack(packed) {
 function nest(rows, shape) {
   if (shape.length === 1) return rows;
   const size = rows.length / shape[0];
-  return Array.from({ length: shape[0] }, (_, index) => nest(rows.slice(index * size, (index + 1) * size), shape.slice(1)));
+  return Array.from({ length: shape[0] }, (_, index) =>
+    nest(rows.slice(index * size, (index + 1) * size), shape.slice(1)),
+  );
 }
 
 /** The same tree with every packed array unpacked. */
@@ -76,16 +78,49 @@ function fill(node, vector, options = node.options) {
   if (node.vector === vector) return;
   Object.assign(node, { vector, options, units: sampledUnits(vector.length, options.most) });
   const cells = node.units.map((unit) => shade(vector[unit], options.range, options.kind));
-  const stops = cells.map((colour, index) => `${colour} ${(100 * index) / cells.length}% ${(100 * (index + 1)) / cells.length}%`);
+  const stops = cells.map(
+    (colour, index) => `${colour} ${(100 * index) / cells.length}% ${(100 * (index + 1)) / cells.length}%`,
+  );
   node.style.backgroundImage = `linear-gradient(${options.upright ? "to bottom" : "to right"},${stops.join(",")})`;
   node.style.setProperty("--cells", cells.length);
   node.setAttribute("aria-label", say("strip", { name: options.name, size: vector.length * vector.every }));
 }
 
-function hover(event, node) {
+/** The unit of a strip's vector at which a pointer points. */
+function unitAt(event, node) {
   const box = node.getBoundingClientRect();
   const share = node.options.upright ? (event.clientY - box.top) / box.height : (event.clientX - box.left) / box.width;
-  const unit = node.units[clamp(Math.floor(share * node.units.length), 0, node.units.length - 1)];
+  return node.units[clamp(Math.floor(share * node.units.length), 0, node.units.length - 1)];
+}
+
+/** Frames the cell of one unit; none where the strip leaves it out. */
+function frameUnit(node, unit) {
+  mark(node, "framed", node.units.includes(unit));
+  node.style.setProperty("--framed", node.units.indexOf(unit));
+}
+
+/** Of the units that a strip shows, the one of the largest absolute value. */
+function strongestUnit(vector) {
+  const units = sampledUnits(vector.length);
+  return units[bestIndex(units.map((unit) => Math.abs(vector[unit])))];
+}
+
+/** A strip with its name before it, and room for the number of one unit behind it. */
+function vectorRow(name, vector, options, className = "") {
+  const shown = strip(vector, { ...options, name, focusable: true });
+  const number = element("output", { class: "number" });
+  const node = element(
+    "div",
+    { class: `vector-row ${className}` },
+    element("span", { class: "name" }, name),
+    shown,
+    number,
+  );
+  return { node, shown, number };
+}
+
+function hover(event, node) {
+  const unit = unitAt(event, node);
   const values = { name: node.options.name, unit: unit * node.vector.every, value: decimal(node.vector[unit], 4) };
   showTooltip(event, say("unit", values));
 }
@@ -116,7 +151,12 @@ function openUnits(node) {
   );
   const stored = vector.every > 1 ? say("sampled", { every: vector.every }) : say("all_units", { size: vector.length });
   dialog.replaceChildren(
-    element("form", { method: "dialog" }, element("h3", { dir: "auto" }, options.name), element("button", {}, say("close"))),
+    element(
+      "form",
+      { method: "dialog" },
+      element("h3", { dir: "auto" }, options.name),
+      element("button", {}, say("close")),
+    ),
     element("p", {}, stored),
     element("div", { class: "all-units" }, cells),
   );

@@ -1,0 +1,105 @@
+"""What runs on the device when a batch is translated or scored: the programs that are compiled, once for each shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+from jax import Array
+
+from nmt_cli.batch import PAD
+from nmt_cli.nn.banks import deal
+from nmt_cli.nn.constraints import Constraints
+from nmt_cli.nn.diversity import diverse_search
+from nmt_cli.nn.ensemble import Ensemble
+from nmt_cli.nn.forced_scoring import score_ids
+from nmt_cli.nn.hypotheses import Hypotheses, Sentences, Step
+from nmt_cli.nn.penalties import Ranking
+from nmt_cli.nn.phrases import Phrases
+from nmt_cli.nn.sampling import Shape, sample
+from nmt_cli.nn.search import best, search
+from nmt_cli.nn.seq2seq import Seq2Seq
+
+
+class Plan(NamedTuple):
+    """What a program is made for, besides the shapes of its arrays."""
+
+    members: tuple[Seq2Seq, ...]
+    average: str  # as in `Ensemble`
+    steps: int  # T
+    rows: int  # B
+    width: int  # K, or how many samples
+    n_best: int  # N
+    with_weights: bool
+    groups: int = 1
+    top_k: int = 0
+    no_repeat: int = 0
+
+
+class Chance(NamedTuple):
+    """What random draws follow from."""
+
+    seed: Any  # [] uint32
+    sentences: Any  # [C] uint32, what distinguishes them
+    shape: Shape
+
+
+class Demand(NamedTuple):
+    """What is asked of C sentences. What is None is not in the program."""
+
+    source: Any  # [C S] int32, then PAD
+    ranking: Ranking
+    max_lengths: Any  # [C] int32
+    min_lengths: Any | None = None  # [C] int32
+    prefix: Any | None = None  # [C L] int32, then PAD
+    required: Any | None = None  # [C P L] int32, then PAD
+    forbidden: Any | None = None  # [C P L] int32, then PAD
+    strength: Any | None = None  # [] float32, of diverse beam search
+    chance: Chance | None = None  # of sampling
+
+
+def translate_ids(parameters: Sequence[Any], demand: Demand, *, plan: Plan) -> Hypotheses:
+    """Encode sentences and search, as it is demanded and planned. parameters: of each member."""
+    step, memory, state, mask = begin(parameters, demand.source, demand.ranking, plan)
+    asked = Constraints(
+        demand.max_lengths,
+        demand.min_lengths,
+        demand.prefix,
+        None if demand.required is None else Phrases.of(demand.required),
+        None if demand.forbidden is None else Phrases.of(demand.forbidden),
+        plan.no_repeat,
+    )
+    sentences = Sentences(memory, asked, mask, None if demand.chance is None else keys(demand.chance))
+    given = step, sentences, state, demand.ranking
+    keep: dict[str, Any] = {"steps": plan.steps, "rows": plan.rows, "with_weights": plan.with_weights}
+    if demand.chance is not None:
+        return sample(*given, demand.chance.shape, count=plan.width, top_k=plan.top_k, **keep)
+    keep |= {"beam": plan.width, "n_best": plan.n_best}
+    if demand.strength is not None:
+        return diverse_search(*given, demand.strength, groups=plan.groups, **keep)
+    return search(*given, choose=best if asked.required is None else deal, **keep)
+
+
+def force_ids(
+    parameters: Sequence[Any], source: Array, targets: Array, lengths: Array, ranking: Ranking, *, plan: Plan
+) -> Hypotheses:
+    """Encode a batch [B S] and score its translations, as in `score_ids`."""
+    step, memory, state, mask = begin(parameters, source, ranking, plan)
+    return score_ids(step, memory, state, targets, lengths, ranking, mask=mask, with_weights=plan.with_weights)
+
+
+def begin(
+    parameters: Sequence[Any], source: Array, ranking: Ranking, plan: Plan
+) -> tuple[Step, Any, Any, Array | None]:
+    """The step function, what it reads of the source [C S], its first state, and the mask of what is to be covered."""
+    model, mask = Ensemble(plan.members, plan.average), source != PAD
+    memories, state = model.encode(parameters, source, mask)
+    return partial(model.step, parameters), memories, state, None if ranking.beta is None else mask
+
+
+def keys(chance: Chance) -> Array:
+    """A random key for each sentence. [C]"""
+    root = jax.random.key(chance.seed)
+    return jax.vmap(lambda sentence: jax.random.fold_in(root, sentence))(chance.sentences)
