@@ -295,14 +295,23 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def told(words: Sequence[str]) -> str:
-    """The command as it was given, but for where the files were."""
-    return shlex.join(["python", "recipes/compare.py", *(Path(word).name if "/" in word else word for word in words)])
+def told(given: argparse.Namespace) -> str:
+    """The command that does it all again: as it was given, but for where files were and which recipes were left out."""
+    if given.do is train:
+        pairs = [word for pair in given.pair for word in ("--pair", pair[0], *(Path(file).name for file in pair[1:]))]
+        updates = ["--updates", str(given.updates)] if given.updates else []
+        minutes = ["--minutes", f"{given.minutes:g}"] if given.minutes else []
+        settings = [word for setting in given.set for word in ("--set", setting)]
+        words = ["train", *pairs, *updates, *minutes, "--seeds", *map(str, given.seeds), *settings]
+    else:
+        words = ["plot", "--source", Path(given.source).name, "--reference", Path(given.reference).name]
+        words += [run.name for run in given.run]
+    return shlex.join(["python", "recipes/compare.py", *words])
 
 
 def main() -> None:
     given = arguments().parse_args()
-    given.command = told(sys.argv[1:])
+    given.command = told(given)
     try:
         given.do(given)
     except UserError as error:
