@@ -91,34 +91,6 @@ def test_the_shipped_readme_has_both_sections(compare, tmp_path):
     assert all(f"new {section}" in readme.read_text(encoding="utf-8") for section in ("table", "plot"))
 
 
-def test_lines_are_grouped_by_length_and_none_is_lost(compare):
-    lengths = [5] * 40 + [15] * 50 + [35] * 3 + [0]
-    buckets = compare.by_length(lengths)
-    assert [(bucket.shortest, bucket.longest, len(bucket.lines)) for bucket in buckets] == [(1, 10, 41), (11, 40, 53)]
-    assert sorted(line for bucket in buckets for line in bucket.lines) == list(range(len(lengths)))
-
-
-def test_bleu_of_a_bucket_is_that_of_its_sentences_alone(compare):
-    right, wrong = "the cat is on the mat today", "nothing of the sort was ever said"
-    bucket = compare.Bucket(1, 10, [0, 2])
-    assert compare.bleu([right, wrong, right], [right] * 3, bucket) == pytest.approx(100.0)
-
-
-def test_a_plot_without_matplotlib_says_how_to_get_it(compare, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(SystemExit, match=r"nmt-cli\[plot\]"):
-        compare.draw(tmp_path / "plot.svg", [], {})
-
-
-def test_a_plot_is_the_same_bytes_again(compare, tmp_path):
-    pytest.importorskip("matplotlib", reason="the plot is drawn by matplotlib, of the extra `plot`")
-    buckets = [compare.Bucket(1, 10, [0]), compare.Bucket(11, 20, [1])]
-    for name in ("one.svg", "two.svg"):
-        compare.draw(tmp_path / name, buckets, {"bahdanau2015": [30.0, 28.0], "cho2014": [20.0, 10.0]})
-    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
-    assert b"words in the source sentence" in (tmp_path / "one.svg").read_bytes()
-
-
 @pytest.mark.slow
 def test_recipes_are_trained_scored_and_not_trained_again(tmp_path):
     source, target, readme = tmp_path / "train.fr", tmp_path / "train.en", tmp_path / "README.md"
