@@ -68,6 +68,15 @@ def test_every_pair_has_a_table_with_its_test_set_signature_and_command(compare,
         assert told in text
 
 
+def test_the_command_told_makes_the_whole_table_and_names_no_folder(compare):
+    pair = ["--pair", "de-en", "/home/me/data", "/home/me/test.de", "/home/me/test.en"]
+    options = ["--recipes", "rnmt", "--updates", "9", "--set", "model.dropout=0", "--runs", "/home/me/runs"]
+    told = compare.told(compare.arguments().parse_args(["train", *pair, *options]))
+    assert told == (
+        "python recipes/compare.py train --pair de-en data test.de test.en --updates 9 --seeds 1 --set model.dropout=0"
+    )
+
+
 def test_only_its_own_section_of_the_readme_is_written(compare, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(MARKED)
@@ -102,21 +111,12 @@ def test_recipes_are_trained_scored_and_not_trained_again(tmp_path):
     prepare = [sys.executable, "-m", "nmt_cli", "prepare", tmp_path / "data", *sides]
     subprocess.run([*prepare, "--set", "data.tokenizer=word"], check=True, env=environment)
     pair = ["--pair", "fr-en", tmp_path / "data", source, target]
-    options = [
-        "--recipes",
-        "bahdanau2015",
-        "cho2014",
-        "--updates",
-        "2",
-        "--readme",
-        readme,
-        "--runs",
-        tmp_path / "runs",
-    ]
+    recipes = ["--recipes", "bahdanau2015", "cho2014"]
+    written_to = ["--readme", readme, "--runs", tmp_path / "runs"]
     small = [part for setting in SMALL for part in ("--set", setting)]
 
     def run():
-        command = [sys.executable, SCRIPT, "train", *pair, *options, *small]
+        command = [sys.executable, SCRIPT, "train", *pair, *recipes, "--updates", "2", *written_to, *small]
         return subprocess.run(command, check=True, env=environment, capture_output=True, text=True).stderr
 
     assert run().count("$ nmt train") == 2
@@ -124,8 +124,15 @@ def test_recipes_are_trained_scored_and_not_trained_again(tmp_path):
     assert "[bahdanau2015]" in written
     assert "[cho2014]" in written
     assert str(tmp_path) not in written
-    kept = json.loads((tmp_path / "runs" / "fr-en" / "cho2014.2.1.json").read_text())
-    assert kept["parameters"] > 0
-    assert kept["tokens_per_second"] > 0
+    results = tmp_path / "runs" / "fr-en"
+    kept = {recipe: json.loads((results / f"{recipe}.2.1.json").read_text()) for recipe in ("bahdanau2015", "cho2014")}
+    assert all(result["parameters"] > 0 for result in kept.values())
+    assert all(result["tokens_per_second"] > 0 for result in kept.values())
     assert "$ nmt" not in run()
     assert readme.read_text() == written
+    command = [sys.executable, SCRIPT, "speed", *pair, *recipes[:2], *written_to]
+    subprocess.run(command, check=True, env=environment)
+    assert readme.read_text() != written
+    again = {recipe: json.loads((results / f"{recipe}.2.1.json").read_text()) for recipe in kept}
+    assert again["bahdanau2015"]["tokens_per_second"] != kept["bahdanau2015"]["tokens_per_second"]
+    assert again["cho2014"] == kept["cho2014"]
