@@ -21,8 +21,7 @@ from nmt_cli.data.lines import open_bytes, read_lines
 from nmt_cli.errors import UserError
 from nmt_cli.run import scoring
 
-BUCKET = 10  # words of source length that share a point of the plot
-FEWEST = 30  # sentences below which the BLEU of a bucket says nothing: they join the bucket before
+FEWEST = 30  # sentences of a bucket below which its BLEU says nothing: it is joined with the one beside it
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def main() -> None:
     given = arguments().parse_args()
     sources, references = read_text(given.source), read_text(given.reference)
     scoring.check_counts(sources, [references], [given.source, given.reference])
-    buckets = by_length([len(source.split()) for source in sources])
+    buckets = by_length([len(source.split()) for source in sources], given.words)
     curves = {}
     for run in given.run:
         if not translations(run, given.source).exists():
@@ -57,16 +56,16 @@ def read_text(path: str) -> list[str]:
         return list(read_lines(stream, path))
 
 
-def by_length(lengths: Sequence[int]) -> list[Bucket]:
-    """Lines by their length: 1 to 10 words, 11 to 20, ...; too few of them join the bucket before."""
+def by_length(lengths: Sequence[int], words: int) -> list[Bucket]:
+    """Lines by their length: 1 to 10 words, 11 to 20, ... for words = 10; where they are too few, two are one."""
     buckets: list[Bucket] = []
-    for start in range(1, max(lengths) + 1, BUCKET):
-        lines = [line for line, length in enumerate(lengths) if start <= max(length, 1) < start + BUCKET]
-        if len(lines) >= FEWEST or not buckets:
-            buckets.append(Bucket(start, start + BUCKET - 1, lines))
-        elif lines:
+    for start in range(1, max(lengths) + 1, words):
+        lines = [line for line, length in enumerate(lengths) if start <= max(length, 1) < start + words]
+        if lines and buckets and min(len(lines), len(buckets[-1].lines)) < FEWEST:
             before = buckets.pop()
-            buckets.append(Bucket(before.shortest, start + BUCKET - 1, before.lines + lines))
+            buckets.append(Bucket(before.shortest, start + words - 1, before.lines + lines))
+        elif lines:
+            buckets.append(Bucket(start, start + words - 1, lines))
     return buckets
 
 
@@ -114,6 +113,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", required=True, help="a test set")
     parser.add_argument("--reference", required=True, help="its translation")
+    parser.add_argument("--words", type=int, default=10, help="lengths that share a point of the plot")
     parser.add_argument("--output", type=Path, default=README.with_name("attention-by-length.svg"))
     parser.add_argument("--readme", type=Path, default=README, help="the file that figure and numbers are written into")
     parser.add_argument("run", nargs="+", type=Path, help="runs, for example one with attention and one without")
@@ -122,8 +122,9 @@ def arguments() -> argparse.ArgumentParser:
 
 def told(given: argparse.Namespace) -> str:
     """The command, but for where the files were."""
-    files = ["--source", Path(given.source).name, "--reference", Path(given.reference).name]
-    return shlex.join(["python", "recipes/by_length.py", *files, *(run.name for run in given.run)])
+    options = {"source": Path(given.source).name, "reference": Path(given.reference).name, "words": str(given.words)}
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    return shlex.join(["python", "recipes/by_length.py", *words, *(run.name for run in given.run)])
 
 
 if __name__ == "__main__":

@@ -20,9 +20,14 @@ def by_length(monkeypatch) -> SimpleNamespace:
 
 def test_lines_are_grouped_by_length_and_none_is_lost(by_length):
     lengths = [5] * 40 + [15] * 50 + [35] * 3 + [0]
-    buckets = by_length.by_length(lengths)
+    buckets = by_length.by_length(lengths, 10)
     assert [(bucket.shortest, bucket.longest, len(bucket.lines)) for bucket in buckets] == [(1, 10, 41), (11, 40, 53)]
     assert sorted(line for bucket in buckets for line in bucket.lines) == list(range(len(lengths)))
+
+
+def test_too_few_short_lines_are_grouped_with_the_longer_ones(by_length):
+    (bucket,) = by_length.by_length([2] * 3 + [8] * 40, 5)
+    assert (bucket.shortest, bucket.longest, len(bucket.lines)) == (1, 10, 43)
 
 
 def test_bleu_of_a_bucket_is_that_of_its_sentences_alone(by_length):
