@@ -76,7 +76,7 @@ def test_training_goes_back_to_the_checkpoint_before_a_damaged_one_and_ends_the_
     before = sorted(newest(run).rglob("*"))
     assert call("train", data, run, *OPTIONS) == 0
     err = capfd.readouterr().err
-    assert f"nmt: warning: {newest(run)}: " in err
+    assert f"nmt: warning: {newest(run)}" in err
     assert "going back to step 24" in err
     assert (digest(run), standing(run), logged(run)) == tuple(f(uninterrupted) for f in (digest, standing, logged))
     aside = newest(run).with_name("00000030.damaged")
@@ -152,4 +152,6 @@ def test_training_on_a_full_disk_is_refused_and_goes_on_when_there_is_room(data,
     assert names(run) == before
     assert list(run.rglob(".*")) == []
     assert call("train", data, run, *OPTIONS, "--quiet") == 0
-    assert (digest(run), standing(run)) == (digest(uninterrupted), standing(uninterrupted))
+    # The best model may be another: the first sitting ended in a validation of its own.
+    (_, *ended), (_, *expected) = digest(run).items(), digest(uninterrupted).items()
+    assert ended == expected

@@ -129,20 +129,18 @@ def test_a_truncated_gzip_is_refused_by_prepare(tmp_path, capfd):
 
 @pytest.mark.slow
 @pytest.mark.fault(31)
-@pytest.mark.parametrize("command", ["prepare", "translate", "score", "eval"])
-def test_every_command_refuses_a_gzip_bomb_soon(tmp_path, capfd, command):
+@pytest.mark.parametrize("command", ["prepare", "eval"])
+def test_a_gzip_bomb_is_refused_with_nothing_left_of_it(tmp_path, capfd, command):
     bomb = tmp_path / "bomb.gz"
-    bomb.write_bytes(gzip.compress(b"%s\n" % (b"mot " * 250) * (1 << 18)))  # 256 MiB in 260 kB
+    bomb.write_bytes(gzip.compress(b"%s\n" % (b"mot " * 250) * (1 << 17)))  # 125 MiB
     arguments = {
         "prepare": [tmp_path / "data", "-s", bomb, "-t", bomb],
-        "translate": [GOLDEN / "model", bomb],
-        "score": [GOLDEN / "model", "-s", bomb, "-t", bomb],
         "eval": ["--hypothesis", bomb, "-r", bomb],
     }
     assert call(command, *arguments[command]) == Exit.RESOURCE
     out, err = capfd.readouterr()
     assert out == ""
-    assert "bomb.gz: " in err
+    assert "bomb.gz: a gzip bomb" in err
     assert list(tmp_path.glob("*data*")) == []
 
 
