@@ -49,8 +49,14 @@ WORDS = [
 
 @pytest.fixture(scope="module")
 def translator() -> Translator:
+    translator = untrained(Tokenizer.train("word", [" ".join(WORDS)], 100))
+    # Without it the longest length would end most hypotheses of such a model.
+    translator.parameters["output_bias"] = translator.parameters["output_bias"].at[EOS].set(0.6)
+    return translator
+
+
+def untrained(tokenizer: Tokenizer) -> Translator:
     """A model nobody has trained, with parameters large enough for opinions and small enough not to be chaotic."""
-    tokenizer = Tokenizer.train("word", [" ".join(WORDS)], 100)
     sizes = {"embedding_size": 16, "encoder_units": 16, "decoder_units": 16, "attention_units": 16}
     seq2seq = Seq2Seq(config.Model(**sizes), tokenizer.size, tokenizer.size)
     ids, mask = jnp.zeros((1, 1), jnp.int32), jnp.ones((1, 1), bool)
@@ -59,8 +65,7 @@ def translator() -> Translator:
     parameters = jax.tree.map(
         lambda leaf: jnp.asarray(rng.normal(scale=0.5, size=leaf.shape), jnp.float32), made["params"]
     )
-    # Without it the longest length would end most hypotheses of such a model.
-    parameters["output_bias"] = jnp.zeros(tokenizer.size).at[EOS].set(0.6)
+    parameters["output_bias"] = jnp.zeros(tokenizer.size)
     search = config.Search(beam=3, max_length=15, batch_size=8)
     return Translator(seq2seq, parameters, tokenizer, tokenizer, search)
 
@@ -315,6 +320,19 @@ def test_a_translation_that_never_ends_is_ended_and_flagged(translator, monkeypa
     (translation,) = translator.translate(["le chat"])
     assert translation.flags == (LIMIT,)
     assert len(translation.tokens) == 2 * 2 + 10
+
+
+@pytest.mark.fault(26)
+def test_bytes_that_the_model_writes_cannot_end_its_line():
+    words = [f"{one}{two}" for one in WORDS for two in WORDS]
+    tokenizer = Tokenizer.train("bpe", [*words, *map(chr, range(0x4E00, 0x5200))], 1100, shrink=True)
+    model = untrained(tokenizer)
+    for byte in ("<0x0A>", "<0x0D>", "<0x00>", "<0x85>"):
+        id = tokenizer.vocabulary.processor.piece_to_id(byte)
+        model.parameters["output_bias"] = jnp.zeros(tokenizer.size).at[id].set(50.0)
+        (translation,) = model.translate(["le chat"], beam=1)
+        assert translation.tokens[0] == byte
+        assert set(translation.text) <= {" ", "\ufffd"}
 
 
 @pytest.mark.fault(26)
