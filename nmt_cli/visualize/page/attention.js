@@ -65,7 +65,7 @@ function attentionStep({ walk, clock, ranges, model }) {
     if (part === "energies") {
       const asks = looksFirst(clock.parts) ? query() : null;
       return {
-        node: element("div", { class: "stage-part" }, asks?.node ?? "", table.node),
+        node: element("div", { class: "stage-part" }, asks?.node ?? "", table.nodes),
         write: (t) => {
           asks?.write(t);
           table.write(heads[head], t);

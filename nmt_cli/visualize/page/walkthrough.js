@@ -52,7 +52,7 @@ function head(walk, model) {
       element("div", { class: "masthead" }, element("strong", {}, "nmt"), walks.length > 1 ? list : "", languages),
       element(
         "h1",
-        {},
+        { class: walk.source_text.length > 90 ? "long" : null },
         element("bdi", { class: "from" }, walk.source_text),
         element("span", { "aria-hidden": "true" }, " → "),
         element("bdi", { class: "to" }, walk.text),
