@@ -163,9 +163,11 @@ clock.listen(() => {
 addEventListener("keydown", (event) => handleKey(clock, event));
 addEventListener("beforeprint", () => {
   clock.pause();
+  document.documentElement.classList.add("printing");
   clock.seek(clock.moments.length - 1);
-  figures.forEach(({ draw }) => draw(clock.now));
+  for (const { measure, draw } of figures) (measure?.(), draw(clock.now));
 });
+addEventListener("afterprint", () => document.documentElement.classList.remove("printing"));
 addEventListener("hashchange", goToAddress);
 
 /** An address may name a moment, a figure, or both: walk.html#23, walk.html#attention, walk.html#attention,23. */
