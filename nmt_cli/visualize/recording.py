@@ -31,7 +31,7 @@ from nmt_cli.visualize.search_tree import grow_tree, ids_before
 from nmt_cli.visualize.trace import Choice, Decoder, Forced, Token, Variant, Walk
 
 TOP = 8  # alternatives kept for each step
-MOST_VARIANTS = 24
+MOST_VARIANTS = 64
 
 
 def record(

@@ -53,7 +53,10 @@ def measure(page: Path, figures: list[str], seconds: float) -> None:
             browser.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
             opened = 1000 * (time.perf_counter() - begun)
             lengths = browser.run("[clock.walk.source.length, clock.walk.target.length]")
-            print(f"{page.name}: {page.stat().st_size / 1e6:.2f} MB, {lengths[0]} source and {lengths[1]} target tokens,", end=" ")
+            print(
+                f"{page.name}: {page.stat().st_size / 1e6:.2f} MB, {lengths[0]} source and {lengths[1]} target tokens,",
+                end=" ",
+            )
             print(f"opens in {opened:.0f} ms")
             print(f"{'figure':10} {'frames/s':>8} {'gap':>6} {'95th':>6} {'work':>6} {'95th':>6}")
             for figure in figures or browser.run("figures.map(({ id }) => id)"):
