@@ -3,8 +3,8 @@
     nmt visualize RUN "a sentence of sixty words ..." -o long.html
     python tests/benchmarks/walkthrough.py long.html ...
 
-For each figure in view, while the clock plays: the time from one frame to the next, as the reader sees it (16.7 ms are 60
-frames a second), and the work of a frame: script, styles and layout. Medians and 95th percentiles, in milliseconds.
+For each figure in view, while the clock plays: the time from one frame to the next, as the reader sees it (16.7 ms are
+60 frames a second), and the work of a frame: script, styles and layout. Medians and 95th percentiles, in milliseconds.
 """
 
 from __future__ import annotations
