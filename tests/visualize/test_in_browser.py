@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from functools import cache
 from pathlib import Path
@@ -143,6 +144,39 @@ def test_the_sum_on_the_screen_adds_up(window, page_of, kind):
     left, right, result = line.split(" = ")
     assert left.startswith("context, unit ")
     assert sum(terms_of(right)) == pytest.approx(number(result), abs=0.004)
+
+
+def exponential(text: str) -> float:
+    """What a written "exp(a - b)" comes to, with the digits that are shown."""
+    value, subtracted = text.removeprefix("exp(").removesuffix(")").split(f" {MINUS} ")
+    return math.exp(number(value) - number(subtracted.strip("()")))
+
+
+@pytest.mark.parametrize("kind", ["general", "local-p", "multi-head", "bahdanau"])
+def test_a_weight_on_the_screen_is_the_softmax_of_its_energy(window, page_of, kind):
+    window.open(page_of(kind))
+    go_to(window, 1, "weights")
+    product, weight, *_ = texts(window, "#weight-sum")[0].split(" = ")
+    softmax, *nearness = product.split(f" {TIMES} ")
+    assert exponential(softmax) * math.prod(map(number, nearness)) == pytest.approx(number(weight), abs=0.002)
+
+
+def test_a_probability_on_the_screen_is_the_softmax_of_its_logit(page):
+    go_to(page, 1, "choose")
+    softmax, probability, *_ = texts(page, "#softmax-sum")[0].split(" = ")
+    assert exponential(softmax) == pytest.approx(float(probability), abs=0.001)
+
+
+def test_on_paper_lines_end_at_their_columns(page):
+    page.run("dispatchEvent(new Event('beforeprint'))")
+    place = "node.getBoundingClientRect()"
+    middle = f"((node) => {place}.left + {place}.width / 2)"
+    left = page.run("document.querySelector('#decoding .loom').getBoundingClientRect().left")
+    column = page.run(f"{middle}(document.querySelector('#decoding .upper .column')) - {left}")
+    course = page.run("document.querySelector('#decoding .line').getAttribute('d')")
+    assert float(course.split()[-2]) == pytest.approx(column, abs=1.0)
+    page.run("dispatchEvent(new Event('afterprint'))")
+    assert page.run("getComputedStyle(document.getElementById('transport')).display") == "grid"
 
 
 def test_local_attention_multiplies_on_the_screen(window, page_of):
@@ -345,6 +379,35 @@ def test_the_language_can_be_switched_without_losing_the_place(page):
     assert texts(page, "#matrix-title")[0].endswith("정렬")
     assert page.run("document.documentElement.lang") == "ko"
     assert page.run("clock.index") == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(window, page_of, scheme):
+    pairs = [
+        *(("ink", ground) for ground in ("ground", "card", "context-soft")), ("ground", "ink"),
+        *(("soft", ground) for ground in ("ground", "card", "target-soft")), ("gate", "card"),
+        *((side, ground) for side in ("source", "target") for ground in (f"{side}-soft", "card")),
+        ("card", "source"), ("card", "target"), ("context-ink", "context-soft"), ("context-ink", "card"),
+    ]  # fmt: skip
+    try:
+        window.prefer(prefers_color_scheme=scheme)
+        window.open(page_of("general"))
+        ratios = window.run(f"""
+          (() => {{
+            const canvas = document.createElement("canvas").getContext("2d");
+            const luminance = (name) => {{
+              canvas.fillStyle = getComputedStyle(document.body).getPropertyValue(`--${{name}}`);
+              canvas.fillRect(0, 0, 1, 1);
+              const [red, green, blue] = Array.from(canvas.getImageData(0, 0, 1, 1).data, (each) =>
+                each / 255 <= 0.04045 ? each / 255 / 12.92 : ((each / 255 + 0.055) / 1.055) ** 2.4);
+              return 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05;
+            }};
+            return {json.dumps(pairs)}.map((pair) => pair.map(luminance)).map(([a, b]) => Math.max(a / b, b / a));
+          }})()""")
+    finally:
+        window.prefer()
+    low = [(pair, ratio) for pair, ratio in zip(pairs, ratios, strict=True) if ratio < 4.5]  # WCAG 2.2, 1.4.3
+    assert low == []
 
 
 def test_every_control_has_a_name_and_every_figure_a_heading(page):

@@ -35,7 +35,7 @@ function attentionStep({ walk, clock, ranges, model }) {
           ),
         );
   const heading = element("p", { class: "path" });
-  const table = looks ? energyTable(walk, ranges) : null;
+  const table = looks ? energyTable(walk, ranges, model) : null;
   const added = element("p", { class: "sum", id: "context-sum" });
   const output = outputTable();
   const blocks = clock.parts.map((part) => ({ part, ...(buildBlock(part) ?? {}) })).filter(({ node }) => node);

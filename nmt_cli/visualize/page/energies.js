@@ -3,7 +3,7 @@
 // become probabilities.
 
 /** A row for each source token; columns as this attention computes them. */
-function energyTable(walk, ranges) {
+function energyTable(walk, ranges, model) {
   const [first] = walk.decoder.attentions;
   const isGaussian = first.window?.some((row) => Array.from(row).some((factor) => factor > 0 && factor < 1)) ?? false;
   const columns = [
@@ -50,9 +50,10 @@ function energyTable(walk, ranges) {
   );
 
   const softmax = element("p", { class: "sum", id: "weight-sum" });
+  const place = element("p", { class: "sum", id: "place" });
 
   function write(attention, t) {
-    const { energies, weights, window, coverage } = attention;
+    const { energies, weights, window, position, coverage } = attention;
     const inReach = (index) => !window || window[t][index] > 0;
     const reached = Array.from(energies[t]).filter((_, index) => inReach(index));
     const [low, high] = [Math.min(...reached), Math.max(...reached)];
@@ -81,6 +82,7 @@ function energyTable(walk, ranges) {
     });
     const strongest = { energy: energies[t][best], weight: weights[t][best], factor: isGaussian ? window[t][best] : 1 };
     writeSoftmax(reached, strongest);
+    if (position) writePlace(position[t], best, strongest.factor);
     putText(total, say("sum_is", { sum: decimal(sum(Array.from(weights[t]))) }));
     if (!node.matches(":hover, :focus")) node.scrollTop = rows[best].node.offsetTop - node.clientHeight / 2;
   }
@@ -98,6 +100,16 @@ function energyTable(walk, ranges) {
     );
   }
 
+  /** Where local attention looks, and how near the strongest token is to that place. */
+  function writePlace(position, best, factor) {
+    const at = decimal(position, 2);
+    place.replaceChildren(
+      say("looks_around", { place: at }),
+      isGaussian ? `; ${say("column_window")} = exp(−2 × ((${best + 1} − ${at}) / ${model.attention_window})²) = ` : "",
+      isGaussian ? element("b", {}, decimal(factor)) : "",
+    );
+  }
+
   function draw(energies, weights, context) {
     rows.forEach(({ node: row, bars, texts, shares, weighted }, index) => {
       const own = clamp(energies * 1.5 - (0.5 * index) / rows.length);
@@ -110,9 +122,9 @@ function energyTable(walk, ranges) {
       putStyle(weighted, "opacity", context.toFixed(2));
       mark(row, "weighed", weights > 0.5);
     });
-    for (const each of [total, softmax]) putStyle(each, "opacity", weights.toFixed(2));
+    for (const each of [total, softmax, place]) putStyle(each, "opacity", weights.toFixed(2));
   }
-  return { nodes: [node, softmax], write, draw };
+  return { nodes: [node, first.position ? place : "", softmax], write, draw };
 }
 
 /** One value of a softmax in numbers, with digits enough that the result can be checked. */

@@ -127,7 +127,7 @@ function open(index, keepsTime = false) {
   chosen = index;
   const { walk } = walks[index];
   const model = trace.models[walk.model];
-  clock.begin(walk, partsOf(walk, model));
+  clock.begin(walk, partsOf(walk));
   document.documentElement.lang = language;
   head(walk, model);
   refreshTransport = buildTransport(clock, model);
