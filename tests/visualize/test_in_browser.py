@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, find_browser
-from recordings import every_kind, long_walk, make_recording
+from recordings import every_kind, long_walk, make_recording, of_kind
 
 from nmt_cli.visualize.page import build_page
 from nmt_cli.visualize.trace import Trace
@@ -45,9 +45,9 @@ def page_of(tmp_path_factory):
 
 def side_by_side() -> Trace:
     """A sentence through two models."""
-    general, additive = make_recording("general").trace, make_recording("additive").trace
-    other = dataclasses.replace(additive.walks[0], model="other")
-    return Trace({**general.models, "other": additive.models["small"]}, [*general.walks, other])
+    general, bahdanau = make_recording("general").trace, make_recording("bahdanau").trace
+    other = dataclasses.replace(bahdanau.walks[0], model="other")
+    return Trace({**general.models, "other": bahdanau.models["small"]}, [*general.walks, other])
 
 
 @pytest.fixture
@@ -123,12 +123,12 @@ def test_every_cells_gates_make_its_state_from_the_one_before(window, page_of, k
 @pytest.mark.parametrize(
     ("kind", "parts"),
     [
-        ("none", "recur logits"), ("cho", "recur combine logits"),
-        ("general", "recur energies weights context combine logits"),
-        ("bahdanau", "energies weights context recur combine logits"),
-        ("multi-head", "energies weights context recur logits"),
-        ("gnmt_v2", "recur energies weights context climb logits"),
-        ("conditional", "recur energies weights context climb combine logits"),
+        of_kind("none", "recur logits"), of_kind("cho", "recur combine logits"),
+        of_kind("general", "recur energies weights context combine logits"),
+        of_kind("bahdanau", "energies weights context recur combine logits"),
+        of_kind("multi-head", "energies weights context recur logits"),
+        of_kind("gnmt_v2", "recur energies weights context climb logits"),
+        of_kind("conditional", "recur energies weights context climb combine logits"),
     ],
 )  # fmt: skip
 def test_a_step_is_drawn_in_the_order_in_which_the_decoder_computes_it(window, page_of, kind, parts):
@@ -136,7 +136,9 @@ def test_a_step_is_drawn_in_the_order_in_which_the_decoder_computes_it(window, p
     assert window.run("clock.parts") == [*parts.split(), "choose"]
 
 
-@pytest.mark.parametrize("kind", ["general", "local-p", "multi-head", "bahdanau", "conditional"])
+@pytest.mark.parametrize(
+    "kind", [of_kind(kind) for kind in ("general", "local-p", "multi-head", "bahdanau", "conditional")]
+)
 def test_the_sum_on_the_screen_adds_up(window, page_of, kind):
     window.open(page_of(kind))
     go_to(window, 1, "context")
