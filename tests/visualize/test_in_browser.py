@@ -17,6 +17,7 @@ from nmt_cli.visualize.trace import Trace
 
 pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium is installed")
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+ATTENTIVE = [of_kind(kind) for kind in ("general", "local-p", "multi-head", "bahdanau", "conditional")]
 DRAW = "figures.forEach((figure) => figure.draw(clock.now))"
 FIGURES = ["box", "embedding", "cell", "encoder", "unrolled", "attention", "decoding", "matrix", "beam", "whatif"]
 
@@ -136,9 +137,7 @@ def test_a_step_is_drawn_in_the_order_in_which_the_decoder_computes_it(window, p
     assert window.run("clock.parts") == [*parts.split(), "choose"]
 
 
-@pytest.mark.parametrize(
-    "kind", [of_kind(kind) for kind in ("general", "local-p", "multi-head", "bahdanau", "conditional")]
-)
+@pytest.mark.parametrize("kind", ATTENTIVE)
 def test_the_sum_on_the_screen_adds_up(window, page_of, kind):
     window.open(page_of(kind))
     go_to(window, 1, "context")
@@ -154,7 +153,7 @@ def exponential(text: str) -> float:
     return math.exp(number(value) - number(subtracted.strip("()")))
 
 
-@pytest.mark.parametrize("kind", ["general", "local-p", "multi-head", "bahdanau"])
+@pytest.mark.parametrize("kind", ATTENTIVE)
 def test_a_weight_on_the_screen_is_the_softmax_of_its_energy(window, page_of, kind):
     window.open(page_of(kind))
     go_to(window, 1, "weights")
