@@ -22,7 +22,10 @@ from nmt_cli.run.device import Note, compile_aloud, fast_precision, out_of_memor
 from nmt_cli.run.programs import Chance, Demand, Plan, force_ids, translate_ids
 from nmt_cli.run.reading import Sentence
 
-FEW = (4, 32)  # sentences for which there are shapes below that of all rows
+# Least sentences and least hypotheses in a shape: a processor computes the products of fewer in another way, which
+# rounds bfloat16 differently, and then a translation could depend on how many lines came with it.
+FEWEST = 4
+FEW = (FEWEST, 32)  # sentences for which there are shapes below that of all rows
 WAITING = 4  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
 SHORTEST_SHAPE = 8  # pieces
 MOST_HYPOTHESES = 320  # at a time, of all lines together: more no longer fit the caches of a processor (measured)
@@ -57,14 +60,14 @@ class Request(NamedTuple):
     @property
     def rows(self) -> int:
         """Lines translated at a time."""
-        return max(1, min(self.search.batch_size, MOST_HYPOTHESES // self.width))
+        return max(-(-FEWEST // self.width), min(self.search.batch_size, MOST_HYPOTHESES // self.width))
 
     def most(self, longest: int) -> int:
         """Most sentences that are given to the search at a time, when the longest source has so many ids."""
         if self.with_weights:  # they are recorded for all who wait, too
-            return self.rows
+            return max(FEWEST, self.rows)
         tokens = padded_length(longest, self.search.max_length + 1)
-        return min(WAITING * self.rows, max(self.rows, MOST_TOKENS // tokens))
+        return max(FEWEST, min(WAITING * self.rows, max(self.rows, MOST_TOKENS // tokens)))
 
 
 class Decoding:
@@ -107,7 +110,8 @@ class Decoding:
         Raises UserError as `run` does.
         """
         asked = request.search
-        rows = row_count(len(group), asked.batch_size, asked.batch_size)
+        most = max(FEWEST, asked.batch_size)
+        rows = row_count(len(group), most, most)
         source = padded([sentence.ids for sentence in group], rows, asked.max_length + 1)
         target = padded([[*ids, EOS] for ids in targets], rows)
         lengths = in_rows([len(ids) + 1 for ids in targets], rows)
@@ -239,7 +243,8 @@ def longest_translation(length: int, search: config.Search) -> int:
 
 def row_count(lines: int, rows: int, most: int) -> int:
     """Sentences in the smallest shape that holds this many lines: a few, all rows, or as many as may wait for them."""
-    return min(shape for shape in (*FEW, rows, most) if shape >= lines and (shape <= rows or shape == most))
+    enough = max(lines, FEWEST)
+    return min(shape for shape in (*FEW, rows, most) if shape >= enough and (shape <= rows or shape == most))
 
 
 def padded_length(length: int, most: int | None = None) -> int:
