@@ -8,12 +8,14 @@ function encoderRun({ walk, clock, ranges, model }) {
   const texts = [
     goesBack ? "encoder_text_both" : "encoder_text_one",
     inputs.length > 1 ? "encoder_text_layers" : null,
+    bothWays(walk) && !goesBack ? "encoder_text_some_both" : null,
     runs[0].reverse ? "encoder_text_reversed" : null,
     model.residual_from > 0 && model.residual_from <= inputs.length ? "encoder_text_residual" : null,
     "encoder_text_handover",
   ];
   const { id, node, stage } = frame("encoder", 4, clock, { phase: "encode" }, texts.filter(Boolean), {
     from: model.residual_from,
+    count: bothWays(walk),
   });
   const most = { embedding: 8, state: runs.length > 4 ? 5 : runs.length > 2 ? 8 : 12, annotation: goesBack ? 24 : 16 };
   const columns = walk.source.map((token, index) => {

@@ -76,6 +76,9 @@ function readBy(walk, place, t) {
   return cells[place].reads.map((name) => ({ name, vector: found[name]() }));
 }
 
+/** How many of the encoder's layers read in both directions. */
+const bothWays = ({ encoder: { runs, inputs } }) => runs.length - inputs.length;
+
 /** The runs of the encoder's top layer, and the state that each of them ends in, side by side. */
 const topRuns = (walk) => walk.encoder.runs.filter(({ layer }) => layer === walk.encoder.inputs.length - 1);
 const finalState = (walk) => joined(topRuns(walk).map(({ reverse, cell }) => cell.hidden.at(reverse ? 0 : -1)));

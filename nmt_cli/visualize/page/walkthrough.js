@@ -77,6 +77,13 @@ function head(walk, model) {
     );
 }
 
+/** In which direction the encoder reads, as the key of a text. */
+function directionOfReading(walk) {
+  const { runs, inputs } = walk.encoder;
+  if (bothWays(walk)) return bothWays(walk) < inputs.length ? "some_both_directions" : "both_directions";
+  return runs[0].reverse ? "reversed" : "one_direction";
+}
+
 /** What kind of model this is. */
 function facts(walk, model) {
   const cell = model.cell.split("_")[0].toUpperCase();
@@ -88,7 +95,7 @@ function facts(walk, model) {
       say("fact_encoder", {
         layers: model.encoder_layers,
         units: model.encoder_units,
-        direction: say(model.bidirectional ? "both_directions" : model.reverse_source ? "reversed" : "one_direction"),
+        direction: say(directionOfReading(walk), { count: bothWays(walk) }),
       }),
     ],
     [
