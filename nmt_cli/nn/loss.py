@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from nmt_cli.nn.products import product, rounded, sum_of_outer
+from nmt_cli.nn.products import in_rows, product, rounded, sum_of_outer
 
 
 class Loss(NamedTuple):
@@ -90,7 +90,8 @@ def forward(
     smoothed, log_loss, d_sorted, d_table, d_bias = lax.fori_loop(0, chunks, one_chunk, start)
     place = jnp.zeros(count, order.dtype).at[order[:count]].set(jnp.arange(count, dtype=order.dtype))
     loss = Loss(smoothed, log_loss, mask.sum().astype(hidden.dtype))
-    return loss, (d_sorted[place], d_table.T, d_bias[0])
+    # in rows: as the result of a program JAX would read a table that lies in columns as if it lay in rows (0.10.2)
+    return loss, (d_sorted[place], in_rows(d_table.T), d_bias[0])
 
 
 def token_losses(logits: jax.Array, targets: jax.Array, smoothing: float) -> tuple[jax.Array, jax.Array]:

@@ -189,7 +189,8 @@ def test_bfloat16_products_keep_float32_gradients_close(config):
 
 def test_each_gradient_in_bfloat16_is_close_to_float32_where_products_are_large_enough_for_their_own_kernels():
     size, random = 64, np.random.default_rng(0)
-    config = Model(embedding_size=size, encoder_units=size, decoder_units=size, input_feeding=True, dropout=0.0)
+    sizes = dict.fromkeys(("embedding_size", "encoder_units", "decoder_units"), size)
+    config = Model(**sizes, input_feeding=True, tied_embeddings="none", dropout=0.0)
     ids, mask = random.integers(4, 500, (16, 6)).astype(np.int32), np.ones((16, 6), bool)
     batch = Batch(ids, mask, ids, np.roll(ids, -1, 1), mask)
     wide, narrow = (Seq2Seq(config, 500, 500, dtype) for dtype in (jnp.float32, jnp.bfloat16))
