@@ -49,8 +49,14 @@ WORDS = [
 
 @pytest.fixture(scope="module")
 def translator() -> Translator:
+    translator = untrained(Tokenizer.train("word", [" ".join(WORDS)], 100))
+    # Without it the longest length would end most hypotheses of such a model.
+    translator.parameters["output_bias"] = translator.parameters["output_bias"].at[EOS].set(0.6)
+    return translator
+
+
+def untrained(tokenizer: Tokenizer) -> Translator:
     """A model nobody has trained, with parameters large enough for opinions and small enough not to be chaotic."""
-    tokenizer = Tokenizer.train("word", [" ".join(WORDS)], 100)
     sizes = {"embedding_size": 16, "encoder_units": 16, "decoder_units": 16, "attention_units": 16}
     seq2seq = Seq2Seq(config.Model(**sizes), tokenizer.size, tokenizer.size)
     ids, mask = jnp.zeros((1, 1), jnp.int32), jnp.ones((1, 1), bool)
@@ -59,8 +65,7 @@ def translator() -> Translator:
     parameters = jax.tree.map(
         lambda leaf: jnp.asarray(rng.normal(scale=0.5, size=leaf.shape), jnp.float32), made["params"]
     )
-    # Without it the longest length would end most hypotheses of such a model.
-    parameters["output_bias"] = jnp.zeros(tokenizer.size).at[EOS].set(0.6)
+    parameters["output_bias"] = jnp.zeros(tokenizer.size)
     search = config.Search(beam=3, max_length=15, batch_size=8)
     return Translator(seq2seq, parameters, tokenizer, tokenizer, search)
 
@@ -318,6 +323,19 @@ def test_a_translation_that_never_ends_is_ended_and_flagged(translator, monkeypa
 
 
 @pytest.mark.fault(26)
+def test_bytes_that_the_model_writes_cannot_end_its_line():
+    words = [f"{one}{two}" for one in WORDS for two in WORDS]
+    tokenizer = Tokenizer.train("bpe", [*words, *map(chr, range(0x4E00, 0x5200))], 1100, shrink=True)
+    model = untrained(tokenizer)
+    for byte in ("<0x0A>", "<0x0D>", "<0x00>", "<0x85>"):
+        id = tokenizer.vocabulary.processor.piece_to_id(byte)
+        model.parameters["output_bias"] = jnp.zeros(tokenizer.size).at[id].set(50.0)
+        (translation,) = model.translate(["le chat"], beam=1)
+        assert translation.tokens[0] == byte
+        assert set(translation.text) <= {" ", "\ufffd"}
+
+
+@pytest.mark.fault(26)
 def test_what_the_model_writes_is_one_line(translator, monkeypatch):
     monkeypatch.setattr(translator.target_tokenizer.vocabulary, "decode", lambda ids: "a\nb\r\u2028c\0", raising=False)
     (translation,) = translator.translate(["le chat"])
@@ -442,7 +460,16 @@ def test_products_have_enough_rows_for_numbers_that_do_not_depend_on_how_many(be
 
 def test_sentences_of_like_length_are_translated_together(translator, lines):
     tokenizer = translator.source_tokenizer
-    groups = grouped(read(tokenizer, tokenizer, [Line(line) for line in lines], translator.defaults), lambda longest: 8)
+    sentences = read(tokenizer, tokenizer, [Line(line) for line in lines], translator.defaults)
+    groups = grouped(sentences, padded_length, lambda length: 4)
     lengths = [[len(sentence.ids) for sentence in group] for group in groups]
     assert sorted(sentence.line for group in groups for sentence in group) == list(range(len(lines)))
     assert all(min(before) >= max(after) for before, after in itertools.pairwise(lengths))
+    assert max(map(len, groups)) == 4
+
+
+def test_no_sentence_is_padded_to_the_length_of_another(translator, lines):
+    tokenizer = translator.source_tokenizer
+    sentences = read(tokenizer, tokenizer, [Line(line) for line in lines], translator.defaults)
+    shapes = [{padded_length(len(s.ids)) for s in group} for group in grouped(sentences, padded_length, lambda _: 64)]
+    assert sorted(map(list, shapes)) == [[8], [16]]
