@@ -68,7 +68,7 @@ function attentionStep({ walk, clock, ranges, model }) {
     }
     if (part === "context") {
       const block = valueBlock(
-        "value_context",
+        heads.length > 1 ? "value_context_head" : "value_context",
         { kind: "context", range: ranges.context },
         (t) => heads[head].context[t],
       );
