@@ -164,6 +164,7 @@ def begin(sitting: Sitting, model: Seq2Seq, strict: bool) -> tuple[TrainState, S
         size = sum(array.size for array in jax.tree.leaves(state.params))
         what = f"{size:,} parameters, {settings.precision}, {data.pair_count:,} pairs"
         sitting.display.note(f"new run {place.path}: {what}")
+        place.rewind_log(0, 0)  # a sitting that was killed before its first checkpoint may have begun one
         return state, Standing(data.hash)
     step, state, progress = restored
     standing = Standing(**progress)
