@@ -460,7 +460,16 @@ def test_products_have_enough_rows_for_numbers_that_do_not_depend_on_how_many(be
 
 def test_sentences_of_like_length_are_translated_together(translator, lines):
     tokenizer = translator.source_tokenizer
-    groups = grouped(read(tokenizer, tokenizer, [Line(line) for line in lines], translator.defaults), lambda longest: 8)
+    sentences = read(tokenizer, tokenizer, [Line(line) for line in lines], translator.defaults)
+    groups = grouped(sentences, padded_length, lambda length: 4)
     lengths = [[len(sentence.ids) for sentence in group] for group in groups]
     assert sorted(sentence.line for group in groups for sentence in group) == list(range(len(lines)))
     assert all(min(before) >= max(after) for before, after in itertools.pairwise(lengths))
+    assert max(map(len, groups)) == 4
+
+
+def test_no_sentence_is_padded_to_the_length_of_another(translator, lines):
+    tokenizer = translator.source_tokenizer
+    sentences = read(tokenizer, tokenizer, [Line(line) for line in lines], translator.defaults)
+    shapes = [{padded_length(len(s.ids)) for s in group} for group in grouped(sentences, padded_length, lambda _: 64)]
+    assert sorted(map(list, shapes)) == [[8], [16]]

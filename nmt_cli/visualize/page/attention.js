@@ -35,7 +35,7 @@ function attentionStep({ walk, clock, ranges, model }) {
           ),
         );
   const heading = element("p", { class: "path" });
-  const table = looks ? energyTable(walk, ranges) : null;
+  const table = looks ? energyTable(walk, ranges, model) : null;
   const added = element("p", { class: "sum", id: "context-sum" });
   const output = outputTable();
   const blocks = clock.parts.map((part) => ({ part, ...(buildBlock(part) ?? {}) })).filter(({ node }) => node);
@@ -65,7 +65,7 @@ function attentionStep({ walk, clock, ranges, model }) {
     if (part === "energies") {
       const asks = looksFirst(clock.parts) ? query() : null;
       return {
-        node: element("div", { class: "stage-part" }, asks?.node ?? "", table.node),
+        node: element("div", { class: "stage-part" }, asks?.node ?? "", table.nodes),
         write: (t) => {
           asks?.write(t);
           table.write(heads[head], t);
