@@ -27,7 +27,8 @@ REFERENCE = "un chien voit la maison"
 KINDS = {
     "general": {"cell": "lstm", "attention": "general", "input_feeding": True},
     "additive": {
-        "cell": "gru", "attention": "additive", "input_feeding": False, "encoder_layers": 2, "decoder_layers": 2,
+        "cell": "gru", "attention": "additive", "coverage": True, "input_feeding": False, "encoder_layers": 2,
+        "decoder_layers": 2,
     },
     "none": {
         "cell": "lstm", "attention": "none", "input_feeding": False, "bidirectional": False, "reverse_source": True,
@@ -46,10 +47,7 @@ KINDS = {
         "encoder_layers": 3, "bidirectional_layers": 1, "decoder_layers": 3, "residual_from": 3,
         "input_feeding": False, "bridge": "zero",
     },
-    "bahdanau": {
-        "cell": "gru_reset_before", "attention": "additive", "coverage": True, "decoder": "bahdanau",
-        "input_feeding": False,
-    },
+    "bahdanau": {"cell": "gru_reset_before", "attention": "additive", "decoder": "bahdanau", "input_feeding": False},
     "conditional": {"cell": "gru", "attention": "dot", "decoder": "conditional", "input_feeding": False},
     "cho": {"cell": "gru", "attention": "none", "decoder": "cho", "bidirectional": False, "input_feeding": False},
 }  # fmt: skip

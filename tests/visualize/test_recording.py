@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from recordings import REFERENCE, SENTENCE, make_recording, make_translator, of_kind
+from recordings import make_recording, make_translator, of_kind
 
 from nmt_cli.batch import BOS, EOS
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.cells import CELLS
 from nmt_cli.nn.taps import listen, tap
-from nmt_cli.visualize.recording import record
+from nmt_cli.visualize.recording import apply, decode, record
 
 CLOSE = {"rtol": 0, "atol": 2e-5}
 
@@ -68,9 +69,9 @@ def test_the_window_of_local_attention_is_around_its_position(kind):
 
 
 def test_coverage_is_what_has_been_looked_at_so_far():
-    translator = make_translator("bahdanau")
-    walk = record(translator, SENTENCE, "small", translator.request(), target=REFERENCE)
-    (attention,) = walk.decoder.attentions
+    translator = make_translator("additive")
+    memory, state = apply(translator, jnp.array([[5, 6, EOS]]), jnp.ones((1, 3), bool), method="encode")
+    (attention,) = decode(translator, memory, state, [4, 5, 6, EOS]).attentions
     gains = np.diff(attention.coverage, axis=0) / attention.weights[:-1]
     assert (attention.coverage[0] == 0).all()
     np.testing.assert_allclose(gains, np.broadcast_to(gains[0], gains.shape), rtol=1e-3)  # one over the fertility
