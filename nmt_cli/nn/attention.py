@@ -8,22 +8,18 @@ positions where nothing is fed back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import reduce
 from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from nmt_cli.config import Model
 from nmt_cli.nn.initializers import Initial
 from nmt_cli.nn.products import batched
 from nmt_cli.nn.recurrence import Factor
+from nmt_cli.nn.sums import softmax, total
 from nmt_cli.nn.taps import tap
-
-LANES = 8  # sums that run side by side in `fold`
 
 
 class Dot(nn.Module):
@@ -199,9 +195,9 @@ def additive_energies(query: jax.Array, keys: jax.Array, vector: jax.Array) -> j
     """sum over A of vector * tanh(query + keys): [B Q A], [B 1|Q S A], [A] -> [B Q S]; [N A/N] -> [B N Q S]."""
     hidden = jnp.tanh(query[:, :, None] + keys)  # [B Q S A]
     if vector.ndim == 1:
-        return jnp.sum(hidden * vector, axis=-1)
+        return total(hidden * vector)[..., 0]
     heads = hidden.reshape(*hidden.shape[:-1], *vector.shape)  # [B Q S N A/N]
-    return jnp.moveaxis(jnp.sum(heads * vector, axis=-1), -1, 1)
+    return jnp.moveaxis(total(heads * vector)[..., 0], -1, 1)
 
 
 class Position(nn.Module):
@@ -222,7 +218,7 @@ class Position(nn.Module):
     @staticmethod
     def position(factors: dict[str, Any], query: jax.Array, lengths: jax.Array) -> jax.Array:
         """[B Q H], [B 1] -> [B Q] float32, counted from 1."""
-        return lengths * jax.nn.sigmoid(jnp.sum(jnp.tanh(factors["kernel"](query)) * factors["vector"], axis=-1))
+        return lengths * jax.nn.sigmoid(total(jnp.tanh(factors["kernel"](query)) * factors["vector"])[..., 0])
 
 
 def look(
@@ -280,25 +276,9 @@ def attend(
     energies: [B Q S] (or [B N Q S] and context [B Q N D/N]); mask: bool; scale: what weights are multiplied with.
     A row of the mask without any token gives weights of zero.
     """
-    energies = jnp.where(mask, energies, jnp.finfo(energies.dtype).min)
-    powers = jnp.exp(energies - lax.stop_gradient(fold(jnp.maximum, energies, -jnp.inf)))
-    weights = powers / fold(jnp.add, powers, 0.0)
+    weights = softmax(jnp.where(mask, energies, jnp.finfo(energies.dtype).min))
     weights = jnp.where(mask, weights if scale is None else weights * scale, 0.0)
     return weights, values(weights)
-
-
-def fold(operation: Callable[..., jax.Array], x: jax.Array, neutral: float) -> jax.Array:
-    """A sum or a maximum over the last axis, one operation after another in an order of its own: [... S] -> [... 1].
-
-    A compiler's reduction takes another order when there are more rows or more padding, and rounds otherwise; with
-    bfloat16 factors behind it such a last bit becomes a difference that is seen.
-    """
-    missing = -x.shape[-1] % LANES
-    x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)], constant_values=neutral) if missing else x
-    lanes = reduce(operation, jnp.split(x, x.shape[-1] // LANES, axis=-1))
-    while lanes.shape[-1] > 1:
-        lanes = operation(*jnp.split(lanes, 2, axis=-1))
-    return lanes
 
 
 def value_factor(config: Model, values: jax.Array, dtype: Any) -> Factor:

@@ -60,16 +60,14 @@ def forward(
     order = jnp.argsort(~mask, stable=True)  # real tokens first
     order = jnp.concatenate([order, jnp.zeros(rows - count, order.dtype)])  # [rows]
     real = jnp.arange(rows) < mask.sum()
-    weights, ones = table.astype(dtype), jnp.ones((chunk, 2), dtype)  # 2: with one column it is not made as a product
-    mean_weights, mean_bias = weights.astype(hidden.dtype).mean(axis=0), bias.mean()
+    weights, ones = table.astype(dtype), jnp.ones((chunk, 1), dtype)
 
     def one_chunk(index: jax.Array, carry: Any) -> Any:
         smoothed, log_loss, d_hidden, d_table, d_bias = carry
         picked = lax.dynamic_slice_in_dim(order, index * chunk, chunk)
         is_real = lax.dynamic_slice_in_dim(real, index * chunk, chunk)[:, None]
         x, y = hidden[picked].astype(dtype), targets[picked]
-        mean_logits = x.astype(hidden.dtype) @ mean_weights + mean_bias  # [C], without a pass over the logits
-        losses, d_logits = token_losses(product("nh,vh->nv", x, weights) + bias, mean_logits, y, smoothing)
+        losses, d_logits = token_losses(product("nh,vh->nv", x, weights) + bias, y, smoothing)
         losses, d_logits = jnp.where(is_real, losses, 0.0), rounded(jnp.where(is_real, d_logits, 0.0), dtype)
         d_x = product("nv,vh->nh", d_logits, weights)
         return (
@@ -77,7 +75,7 @@ def forward(
             log_loss + losses[:, 1].sum(),
             lax.dynamic_update_slice_in_dim(d_hidden, d_x, index * chunk, 0),
             d_table + sum_of_outer(x, d_logits),
-            d_bias + sum_of_outer(ones, d_logits)[0],
+            d_bias + sum_of_outer(ones, d_logits),
         )
 
     zero = jnp.zeros((), hidden.dtype)
@@ -86,25 +84,21 @@ def forward(
         zero,
         jnp.zeros((rows, hidden.shape[1]), hidden.dtype),
         jnp.zeros_like(table.T),
-        jnp.zeros_like(bias),
+        jnp.zeros_like(bias[None]),
     )
     chunks = (mask.sum() + chunk - 1) // chunk
     smoothed, log_loss, d_sorted, d_table, d_bias = lax.fori_loop(0, chunks, one_chunk, start)
     place = jnp.zeros(count, order.dtype).at[order[:count]].set(jnp.arange(count, dtype=order.dtype))
     loss = Loss(smoothed, log_loss, mask.sum().astype(hidden.dtype))
-    return loss, (d_sorted[place], d_table.T, d_bias)
+    return loss, (d_sorted[place], d_table.T, d_bias[0])
 
 
-def token_losses(
-    logits: jax.Array, mean_logits: jax.Array, targets: jax.Array, smoothing: float
-) -> tuple[jax.Array, jax.Array]:
-    """logits [C V], their means [C], targets [C] -> smoothed and plain loss of each token [C 2], d smoothed / d logits
-    [C V].
-    """
+def token_losses(logits: jax.Array, targets: jax.Array, smoothing: float) -> tuple[jax.Array, jax.Array]:
+    """logits [C V], targets [C] -> smoothed and plain loss of each token [C 2], d smoothed / d logits [C V]."""
     log_norm = jax.nn.logsumexp(logits, axis=-1, keepdims=True)  # [C 1]
     target = jnp.take_along_axis(logits, targets[:, None], axis=-1)  # [C 1]
     plain = log_norm - target
-    uniform = log_norm - mean_logits[:, None]
+    uniform = log_norm - logits.mean(axis=-1, keepdims=True)
     smoothed = (1.0 - smoothing) * plain + smoothing * uniform
     is_target = jnp.arange(logits.shape[-1]) == targets[:, None]
     gradient = jnp.exp(logits - log_norm) - smoothing / logits.shape[-1] - jnp.where(is_target, 1.0 - smoothing, 0.0)

@@ -252,7 +252,8 @@ def longest_translation(length: int, search: config.Search) -> int:
 def row_count(lines: int, rows: int, most: int) -> int:
     """Sentences in the smallest shape that holds this many lines: a few, all rows, or as many as may wait for them."""
     enough = max(lines, FEWEST)
-    return min(shape for shape in (*FEW, rows, most) if shape >= enough and (shape <= rows or shape == most))
+    fitting = (shape for shape in (*FEW, rows, most) if shape <= max(rows, FEWEST) or shape == most)
+    return min(shape for shape in fitting if shape >= enough)
 
 
 def padded_length(length: int, most: int | None = None) -> int:

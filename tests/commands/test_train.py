@@ -140,6 +140,18 @@ def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(options, uninterr
     assert_nothing_is_logged_twice(run)
 
 
+@pytest.mark.fault(36, 56)
+def test_killed_before_its_first_checkpoint_it_begins_anew_with_an_empty_log(uninterrupted, data, run, nmt):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "save", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            call("train", data, run, *OPTIONS)
+    assert updates_logged(run)
+    assert nmt("train", data, run, *OPTIONS)[0] == 0
+    assert digest(run) == digest(uninterrupted)
+    assert_nothing_is_logged_twice(run)
+
+
 @pytest.mark.fault(39)
 def test_sigterm_saves_the_step_it_came_in(uninterrupted, data, run, nmt):
     with started("train", data, run, *OPTIONS, "--quiet") as process:

@@ -88,7 +88,7 @@ def took(run: Path, options: list[object]) -> float:
 def killed_at_every_call(kind: str, start: Path) -> list[Path]:
     """What kills at each system call of a save that changes the disk have left of a run; the last save came to its end.
 
-    kind: of save, see `killed_saves.py`.
+    kind: of save, see `killed_saves.py`. Threads of a save race, so that the n-th call is not always the same one.
     """
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         pytest.skip("calls are traced by ptrace")
@@ -114,9 +114,9 @@ def test_killed_at_any_system_call_of_a_save_the_old_or_the_new_checkpoint_loads
         save(run, 4, like, {}, keep=1)
         assert [path.name for path in run.checkpoints.iterdir()] == ["00000004"], folder
     assert len(steps) > 80
-    assert steps == sorted(steps)
     assert set(steps) == {2, 3}
-    figure("kill at every system call of the save of a checkpoint", f"{len(found)} of {len(found)} leave one to load")
+    kills = len(found) - 1
+    figure("kill at every system call of the save of a checkpoint", f"{kills} of {kills} leave one to load")
 
 
 @pytest.mark.slow
@@ -131,4 +131,5 @@ def test_killed_at_any_system_call_of_a_save_the_old_or_the_new_model_loads(tmp_
     assert len(factors) > 25
     assert factors == sorted(factors)
     assert set(factors) == {1, 2}
-    figure("kill at every system call of the save of a model", f"{len(found)} of {len(found)} leave one to load")
+    kills = len(found) - 1
+    figure("kill at every system call of the save of a model", f"{kills} of {kills} leave one to load")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from recordings import make_recording, of_kind
+from recordings import REFERENCE, SENTENCE, make_recording, make_translator, of_kind
 
 from nmt_cli.batch import BOS, EOS
 from nmt_cli.errors import Exit, UserError
@@ -68,7 +68,9 @@ def test_the_window_of_local_attention_is_around_its_position(kind):
 
 
 def test_coverage_is_what_has_been_looked_at_so_far():
-    (attention,) = make_recording("bahdanau").walk.decoder.attentions
+    translator = make_translator("bahdanau")
+    walk = record(translator, SENTENCE, "small", translator.request(), target=REFERENCE)
+    (attention,) = walk.decoder.attentions
     gains = np.diff(attention.coverage, axis=0) / attention.weights[:-1]
     assert (attention.coverage[0] == 0).all()
     np.testing.assert_allclose(gains, np.broadcast_to(gains[0], gains.shape), rtol=1e-3)  # one over the fertility
