@@ -7,13 +7,16 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,7 @@ import numpy as np
 import pytest
 
 from nmt_cli import cli
-from nmt_cli.commands import train
+from nmt_cli.commands import train, train_batches
 from nmt_cli.commands.display import Display
 from nmt_cli.data.store import open_data
 from nmt_cli.errors import Exit
@@ -47,6 +50,9 @@ TRAIN = {
 }
 # What else must come back at a resume.
 EXACT = {"accumulate": 2, "ema_decay": 0.9, "scheduled_sampling": "linear", "sampling_steps": 20}
+
+# Programs of a training beside those of its updates: parameters, validation, conversions of numbers.
+MOST_OTHER_PROGRAMS = 40
 
 Result = tuple[int, str, str]
 
@@ -84,13 +90,15 @@ def home(tmp_path_factory) -> Iterator[Path]:
     configure(**before)
 
 
-def prepare(home: Path, name: str, seed: int, with_valid: bool = True, pairs: int = 96) -> Path:
-    """Data of sentences of four words, to be translated into capitals: every batch has one shape."""
+def prepare(
+    home: Path, name: str, seed: int, with_valid: bool = True, pairs: int = 96, words: tuple[int, ...] = (4,)
+) -> Path:
+    """Data of sentences of so many words by turns, to be put into capitals; of one length, one shape of batches."""
     chance = random.Random(seed)
     folder = home / f"{name}-text"
     folder.mkdir()
     for part, count in [("train", pairs), ("valid", 8)]:
-        lines = [" ".join(chance.choices(WORDS, k=4)) for _ in range(count)]
+        lines = [" ".join(chance.choices(WORDS, k=words[number % len(words)])) for number in range(count)]
         (folder / f"{part}.fr").write_text("".join(f"{line}\n" for line in lines))
         (folder / f"{part}.en").write_text("".join(f"{line.upper()}\n" for line in lines))
     held_out = ["--valid-source", folder / "valid.fr", "--valid-target", folder / "valid.en"] if with_valid else []
@@ -145,6 +153,13 @@ def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
+
+
+def in_the_past(result: Any) -> Future[Any]:
+    """A future that has come."""
+    future: Future[Any] = Future()
+    future.set_result(result)
+    return future
 
 
 def wait_for_step(run: Path, step: int, process: subprocess.Popen[str]) -> None:
@@ -235,7 +250,7 @@ def test_sigterm_saves_the_step_it_came_in(uninterrupted, data, run, nmt):
 @pytest.mark.parametrize(
     ("place", "name", "number", "code", "saved"),
     [
-        (train, "next_batches", signal.SIGINT, 130, 1),
+        (train.Updates, "__call__", signal.SIGINT, 130, 1),
         (train.Validator, "translate", signal.SIGINT, 130, 10),
         (train.checkpoint, "save", signal.SIGTERM, 143, 6),
         (train, "judge", signal.SIGUSR1, 143, 10),
@@ -274,14 +289,14 @@ def test_a_signal_before_the_first_update_leaves_a_run_that_starts_again(data, r
 
 @pytest.mark.fault(39)
 def test_a_second_signal_aborts_without_saving(data, run, nmt, monkeypatch):
-    whole = train.next_batches
+    whole = train.Updates.__call__
 
     def interrupted_twice(*arguments: Any) -> Any:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
         return whole(*arguments)
 
-    monkeypatch.setattr(train, "next_batches", interrupted_twice)
+    monkeypatch.setattr(train.Updates, "__call__", interrupted_twice)
     code, _, err = nmt("train", data, run, *OPTIONS, "--quiet")
     assert code == Exit.TERMINATED
     assert "second signal" in err
@@ -412,17 +427,10 @@ def test_a_training_that_no_longer_makes_numbers_ends_and_harms_nothing(ended, d
 
 @pytest.mark.fault(53)
 def test_one_update_that_is_no_number_is_left_out_and_named(data, run, nmt, monkeypatch):
-    whole, calls = train.next_batches, []
-
-    def with_a_bad_one(batches: Any, step: int, accumulate: int) -> Any:
-        calls.append(step)
-        return whole(batches, step, accumulate)
-
-    monkeypatch.setattr(train, "next_batches", with_a_bad_one)
     update = train.Updates.__call__
 
     def poisoned(self: Any, state: Any, batches: Any, rng: Any) -> Any:
-        if len(calls) != 6:
+        if int(state.step) != 5:
             return update(self, state, batches, rng)
         kept = state.params["output_bias"]
         state, report = update(
@@ -535,6 +543,50 @@ def test_out_of_memory_is_refused_with_what_to_set(data, run, nmt, monkeypatch):
     assert code == Exit.RESOURCE
     assert "out of memory with train.batch_tokens = 80" in err
     assert "--set train.batch_tokens=40 --set train.accumulate=2" in err
+
+
+@pytest.mark.fault(55)
+def test_batches_that_will_not_fit_are_refused_before_the_first_update(data, run, nmt, monkeypatch):
+    needed = {80: 3_000_000, 40: 1_000_000, 20: 400_000}  # of the largest batch, as many target tokens
+    monkeypatch.setattr(train_batches.memory, "needed", lambda shape: needed[shape])
+    monkeypatch.setattr(train_batches.memory, "free", lambda device: 500_000)
+    monkeypatch.setattr(train.Updates, "ask", lambda self, state, batch, rng: in_the_past(batch.target_in.size))
+    code, _, err = nmt("train", data, run, *OPTIONS)
+    assert code == Exit.RESOURCE
+    assert "an update with train.batch_tokens = 80 needs 3 MiB of memory, and 0 MiB are free" in err
+    assert "--set train.batch_tokens=20 --set train.accumulate=4" in err
+    assert checkpoint.saved(Run(run)) == []
+
+
+def test_a_machine_too_small_for_any_batch_is_told_so(data, run, nmt, monkeypatch):
+    monkeypatch.setattr(train_batches.memory, "free", lambda device: 1000)
+    code, _, err = nmt("train", data, run, *OPTIONS, "--quiet")
+    assert code == Exit.RESOURCE
+    assert "a smaller model" in err
+
+
+def test_memory_compiling_and_waiting_are_told(data, run, nmt):
+    _, _, err = nmt("train", data, run, *OPTIONS, "--max-steps", 8)
+    assert re.search(r"^memory: \d+ MiB of state, \d+ MiB for an update; [\d.]+ [GM]iB are free$", err, re.MULTILINE)
+    assert re.search(r"^compiled 1 shape in [\d.]+ s; [\d.]+% of the time was spent waiting for", err, re.MULTILINE)
+    assert all(0 <= record["waiting_for_data"] <= 1 for record in updates_logged(run))
+
+
+def test_no_more_is_compiled_than_there_are_shapes(home, run, nmt):
+    data = prepare(home, "lengths", seed=2, words=(2, 5, 12))
+    compiled: list[str] = []
+
+    def count(event: str, seconds: float, **more: object) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(threading.current_thread().name)
+
+    jax.monitoring.register_event_duration_secs_listener(count)
+    try:
+        assert nmt("train", data, run, *OPTIONS, "--set", "train.max_shapes=3", "--max-steps", 12)[0] == 0
+    finally:
+        jax.monitoring.unregister_event_duration_listener(count)
+    assert sum(name.startswith("compile") for name in compiled) == 3
+    assert len(compiled) <= 3 + MOST_OTHER_PROGRAMS
 
 
 @pytest.mark.fault(28)

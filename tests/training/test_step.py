@@ -15,8 +15,9 @@ import pytest
 from nmt_cli.batch import Batch
 from nmt_cli.config import Train
 from nmt_cli.nn.loss import Loss
+from nmt_cli.training.programs import Updates
 from nmt_cli.training.state import TrainState, initial_state
-from nmt_cli.training.step import Updates, ema_decay, make_loss, update, whole_update
+from nmt_cli.training.step import ema_decay, make_loss, update, whole_update
 
 VOCABULARY = 9
 PARAMS = {"kernel": np.linspace(-1.0, 1.0, 6, dtype=np.float32).reshape(2, 3), "bias": np.float32([0.5, -0.5])}
