@@ -22,14 +22,14 @@ def devices_sharing() -> int:
 
 
 def summed_over_devices(tree: Tree) -> Tree:
-    """Sums of the devices' arrays, all in one reduction."""
+    """Sums of the devices' arrays; the compiler makes one reduction of small ones."""
     return tree if devices_sharing() == 1 else lax.psum(tree, ROWS)
 
 
 def of_our_rows(draw: Callable[[tuple[int, ...]], jax.Array], shape: tuple[int, ...], axis: int) -> jax.Array:
     """`draw(shape)`, where `axis` counts rows: this device's part of what is drawn for the rows of all devices.
 
-    So a row's numbers do not depend on how many devices share the batch.
+    So a row's numbers do not depend on how many devices share the batch, where these divide its rows.
     """
     devices = devices_sharing()
     if devices == 1:

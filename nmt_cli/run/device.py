@@ -46,7 +46,8 @@ def select_device(name: str = "auto") -> str:
 
 def training_devices() -> list[jax.Device]:
     """The devices of this machine that the selected ones are."""
-    chosen: Any = jax.config.jax_default_device
+    settings: Any = jax.config
+    chosen = settings.jax_default_device
     return jax.local_devices() if chosen is None else [chosen]
 
 

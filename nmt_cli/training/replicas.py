@@ -32,15 +32,17 @@ class Replicas:
 
     def place(self, tree: Tree) -> Tree:
         """The arrays, on every device."""
-        return jax.device_put(tree, None if self.mesh is None else NamedSharding(self.mesh, EVERYWHERE))
+        placed: Tree = jax.device_put(tree, None if self.mesh is None else NamedSharding(self.mesh, EVERYWHERE))
+        return placed
 
     def place_batch(self, batch: Batch) -> Batch:
         """The batch, its rows shared among the devices; rows without text make their number a multiple."""
-        if self.mesh is None:
-            return jax.device_put(batch)
-        more = -len(batch.source) % self.count
-        padded = Batch(*(np.pad(array, ((0, more), (0, 0))) for array in batch))  # ids of PAD, masks of False
-        return jax.device_put(padded, NamedSharding(self.mesh, BY_ROWS))
+        sharding, more = None, -len(batch.source) % self.count
+        if self.mesh is not None:
+            sharding = NamedSharding(self.mesh, BY_ROWS)
+            batch = Batch(*(np.pad(array, ((0, more), (0, 0))) for array in batch))  # ids of PAD, masks of False
+        placed: Batch = jax.device_put(batch, sharding)
+        return placed
 
     def one(self, tree: Tree) -> Tree:
         """The first device's copy of arrays that are on every device."""

@@ -42,7 +42,6 @@ from nmt_cli.training.programs import Updates
 from nmt_cli.training.replicas import Replicas
 from nmt_cli.training.state import initial_state
 
-SHAPES = 16
 FOUR_SIZES = ("embedding_size", "encoder_units", "decoder_units", "attention_units")
 GNMT = {
     "decoder": "gnmt_v2", "attention": "normed_bahdanau", "input_feeding": False, "bridge": "zero", "residual_from": 3,
@@ -179,7 +178,7 @@ def rates(tokens: int, seconds: Sequence[float]) -> str:
 def measure(given: argparse.Namespace, pairs: Pairs, name: str, vocabulary: int, precision: str) -> Iterator[str]:
     """The rows of the table for a model in a precision: ours, and the peer's."""
     clear_peak()
-    shapes = buckets(pairs.source_lengths, pairs.target_lengths, given.batch_tokens, SHAPES)
+    shapes = buckets(pairs.source_lengths, pairs.target_lengths, given.batch_tokens, given.shapes)
     batches = Batches(pairs, shapes, "bench", 1)
     chosen = [batches.batch(0, index) for index in range(min(given.steps, len(batches)))]
     useful, sources = (sum(int(getattr(b, mask).sum()) for b in chosen) for mask in ("target_mask", "source_mask"))
@@ -212,23 +211,27 @@ def measure(given: argparse.Namespace, pairs: Pairs, name: str, vocabulary: int,
 
 
 def measure_epoch(given: argparse.Namespace, directory: Path) -> str:
-    """How long an epoch of a corpus takes: the reference model over every batch of it."""
-    data = open_data(directory, verify=False)
-    shapes = buckets(data.train.source_lengths, data.train.target_lengths, given.batch_tokens, SHAPES)
-    batches = Batches(data.train, shapes, data.hash, 1)
-    precision, vocabulary = given.precision[-1], data.tokenizers()[1].size
-    ours = Ours(given.models[0], vocabulary, precision, given.batch_tokens)
-    every = max(len(batches) // given.steps, 1)
-    chosen = [batches.batch(0, index) for index in range(0, len(batches), every)]
+    """How long an epoch of a corpus takes: an update of each shape is timed, and counted as often as it comes."""
+    data, precision = open_data(directory, verify=False), given.precision[-1]
+    pairs = data.train
+    shapes = buckets(pairs.source_lengths, pairs.target_lengths, given.batch_tokens, given.shapes)
+    batches = Batches(pairs, shapes, data.hash, 1)
+    owners = batches.batch_bucket[batches.order(0)[1]].tolist()  # the shape of each batch of the epoch
+    ours = Ours(given.models[0], data.tokenizers()[1].size, precision, given.batch_tokens)
+    chosen = [batches.batch(0, owners.index(number)) for number in range(len(batches.buckets))]
     ours.begin(chosen)
+    every = ours.placed
     ours.run()
-    seconds = ours.run()
-    targets, sources = (sum(int(getattr(b, mask).sum()) for b in chosen) for mask in ("target_mask", "source_mask"))
-    share = len(chosen) / len(batches)
+    seconds = 0.0
+    for number, batch in enumerate(every):
+        ours.placed = [batch]
+        seconds += owners.count(number) * statistics.median(ours.run() for _ in range(given.rounds))
+    targets = int(pairs.target_lengths.sum(dtype=np.int64)) + len(pairs)
+    both = targets + int(pairs.source_lengths.sum(dtype=np.int64)) + len(pairs)
     return (
-        f"{directory.name:<12} {precision}  {len(data.train):>8,} pairs  {len(batches):>6,} updates  "
-        f"{batches.useful_share():.1%} useful  {seconds / share:>7.0f} s an epoch (from {len(chosen)} of its updates)  "
-        f"{targets / seconds:>6,.0f} target tokens/s  {(targets + sources) / seconds:>6,.0f} source+target"
+        f"{directory.name:<12} {precision}  {len(pairs):>8,} pairs  {both:>11,} tokens  {len(owners):>6,} updates  "
+        f"{batches.useful_share():.1%} useful  {seconds:>7,.0f} s an epoch, {1e6 * seconds / both:.0f} for a million  "
+        f"{targets / seconds:>6,.0f} target tokens/s  {both / seconds:>6,.0f} source+target"
     )
 
 
@@ -258,6 +261,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, help="gnmt needs a GPU's memory and speed")
     parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--batch-tokens", type=int, help="target tokens in a batch: 2,000 on processors, else 12,000")
+    parser.add_argument("--shapes", type=int, default=16, help="shapes of batches, at most")
     parser.add_argument("--steps", type=int, default=20, help="updates in a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peer", metavar="PYTHON", help="an interpreter that has torch")

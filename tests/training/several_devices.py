@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from functools import partial
 from typing import Any
 
 import jax
@@ -60,7 +61,7 @@ def batch_of(seed: int, rows: int) -> Batch:
 
 def trained(model: Any, train: Train, replicas: Replicas, rows: int) -> tuple[TrainState, list[float]]:
     """The state after three updates, and the losses."""
-    params = model.init(jax.random.key(1), batch_of(0, rows), method="loss")["params"]
+    params = jax.jit(partial(model.init, method="loss"))(jax.random.key(1), batch_of(0, rows))["params"]
     state, rng = replicas.place((initial_state(train, params), jax.random.key(2)))
     losses = []
     with Updates(model, train, replicas) as updates:

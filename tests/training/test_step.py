@@ -243,6 +243,36 @@ def test_each_shape_is_compiled_once(accumulate):
     assert int(state.step) == 5
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_new_state_takes_the_place_of_the_old_one(accumulate):
+    train = settings(accumulate=accumulate, ema_decay=0.9)
+    before = fresh(train)
+    with Updates(Bigrams(), train) as updates:
+        after, _ = updates(before, [batch_of(3, 1)] * accumulate, RNG)
+    assert all(array.is_deleted() for array in jax.tree.leaves((before.params, before.optimizer, before.average)))
+    assert int(after.step) == 1
+
+
+def test_programs_asked_for_ahead_are_there_when_they_are_needed():
+    train, shapes = settings(), [batch_of(3, 1), batch_of(2, 2, 6, 3)]
+    with Updates(Bigrams(), train) as updates:
+        state = fresh(train)
+        for batch in shapes:
+            updates.ask(state, batch, RNG)
+        for batch in shapes:
+            state, _ = updates(state, [batch], RNG)
+    assert int(state.step) == len(updates.seconds) == 2
+
+
+def test_what_cannot_be_compiled_is_an_error_of_the_update_that_needs_it():
+    train = settings()
+    with Updates(Bigrams(), train) as updates:
+        updates.whole = mock.Mock(lower=mock.Mock(side_effect=ValueError("no such program")))
+        updates.ask(fresh(train), batch_of(3, 1), RNG)
+        with pytest.raises(ValueError, match="no such program"):
+            updates(fresh(train), [batch_of(3, 1)], RNG)
+
+
 def planted(**options: Any) -> tuple[Train, TrainState]:
     """A state whose table begins with two vectors from a file."""
     train = settings(optimizer="adamw", weight_decay=0.5, ema_decay=0.5, **options)
