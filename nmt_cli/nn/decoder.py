@@ -48,7 +48,7 @@ class Decoder(nn.Module):
         if output_kind(config) != "hidden":
             self.kernel = self.param("kernel", initial.matrix(), output_shape(config))
         if config.bridge == "dense":
-            self.bridge = Bridge(config)
+            self.bridge = Bridge(config, self.dtype)
 
     def start(self, annotations: jax.Array, mask: jax.Array, finals: tuple[Any, ...]) -> tuple[Memory, DecoderState]:
         """Memory, and the state before the first step: annotations [B S D], mask [B S], a state of [B D] a layer.
@@ -244,14 +244,18 @@ class Bridge(nn.Module):
     """
 
     config: Model
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, finals: list[Any]) -> list[Any]:
         """States of [B D] for each layer -> states of [B H]."""
         units = self.config.decoder_units
 
+        def product(x: jax.Array, kernel: jax.Array, *_: Any, **__: Any) -> jax.Array:
+            return Factor(kernel, dtype=self.dtype)(x)
+
         def dense(layer: int, name: str, final: jax.Array) -> jax.Array:
-            projected = nn.Dense(units, name=f"{name}_{layer}", param_dtype=jnp.float32)(final)
+            projected = nn.Dense(units, name=f"{name}_{layer}", param_dtype=jnp.float32, dot_general=product)(final)
             return jnp.tanh(projected) if name == "hidden" else projected
 
         return [

@@ -22,7 +22,10 @@ from nmt_cli.run.device import Note, compile_aloud, fast_precision, out_of_memor
 from nmt_cli.run.programs import Chance, Demand, Plan, force_ids, translate_ids
 from nmt_cli.run.reading import Sentence
 
-FEW = (4, 32)  # sentences for which there are shapes below that of all rows
+# Least sentences and least hypotheses in a shape: a processor computes the products of fewer in another way, which
+# rounds bfloat16 differently, and then a translation could depend on how many lines came with it.
+FEWEST = 4
+FEW = (FEWEST, 32)  # sentences for which there are shapes below that of all rows
 WAITING = 4  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
 SHORTEST_SHAPE = 8  # pieces
 MOST_HYPOTHESES = 320  # at a time, of all lines together: more no longer fit the caches of a processor (measured)
@@ -57,14 +60,17 @@ class Request(NamedTuple):
     @property
     def rows(self) -> int:
         """Lines translated at a time."""
-        return max(1, min(self.search.batch_size, MOST_HYPOTHESES // self.width))
+        return max(-(-FEWEST // self.width), min(self.search.batch_size, MOST_HYPOTHESES // self.width))
 
-    def most(self, longest: int) -> int:
-        """Most sentences that are given to the search at a time, when the longest source has so many ids."""
+    def source_shape(self, length: int) -> int:
+        """S: what a source of so many ids is padded to."""
+        return padded_length(length, self.search.max_length + 1)
+
+    def most(self, length: int) -> int:
+        """Most sentences that are given to the search at a time, padded to this length."""
         if self.with_weights:  # they are recorded for all who wait, too
-            return self.rows
-        tokens = padded_length(longest, self.search.max_length + 1)
-        return min(WAITING * self.rows, max(self.rows, MOST_TOKENS // tokens))
+            return max(FEWEST, self.rows)
+        return max(FEWEST, min(WAITING * self.rows, max(self.rows, MOST_TOKENS // length)))
 
 
 class Decoding:
@@ -107,8 +113,9 @@ class Decoding:
         Raises UserError as `run` does.
         """
         asked = request.search
-        rows = row_count(len(group), asked.batch_size, asked.batch_size)
-        source = padded([sentence.ids for sentence in group], rows, asked.max_length + 1)
+        most = max(FEWEST, asked.batch_size)
+        rows = row_count(len(group), most, most)
+        source = padded_sources(group, rows, request)
         target = padded([[*ids, EOS] for ids in targets], rows)
         lengths = in_rows([len(ids) + 1 for ids in targets], rows)
         plan = Plan(self.models(asked), asked.ensemble, target.shape[1], rows, 1, 1, request.with_weights)
@@ -118,7 +125,7 @@ class Decoding:
         """What the program for a batch is made for."""
         asked = request.search
         extra = max(most_pieces(sentence, asked) - longest_translation(len(sentence.ids), asked) for sentence in group)
-        longest = longest_translation(source_length(group, asked), asked)
+        longest = longest_translation(request.source_shape(longest_source(group)), asked)
         return Plan(
             members=self.models(asked),
             average=asked.ensemble,
@@ -157,10 +164,10 @@ class Decoding:
 def demand(group: Sequence[Sentence], request: Request) -> Demand:
     """What is asked of a batch, as arrays."""
     asked = request.search
-    rows = row_count(len(group), request.rows, request.most(max(len(sentence.ids) for sentence in group)))
+    rows = row_count(len(group), request.rows, request.most(request.source_shape(longest_source(group))))
     most = in_rows([most_pieces(sentence, asked) for sentence in group], rows)
     return Demand(
-        source=padded([sentence.ids for sentence in group], rows, asked.max_length + 1),
+        source=padded_sources(group, rows, request),
         ranking=ranking(asked),
         max_lengths=most,
         min_lengths=np.minimum(most, np.int32(asked.min_output)) if asked.min_output else None,
@@ -207,9 +214,14 @@ def phrases(asked: Sequence[Sequence[Sequence[int]]], rows: int) -> np.ndarray |
     return ids
 
 
-def padded(sequences: Sequence[Sequence[int]], rows: int, most: int | None = None) -> np.ndarray:
-    """Ids as one array, PAD elsewhere, in the smallest shape that holds them; its length is at most `most`."""
-    ids = np.full((rows, padded_length(max(map(len, sequences)), most)), PAD, np.int32)
+def padded_sources(group: Sequence[Sentence], rows: int, request: Request) -> np.ndarray:
+    """[C S] int32"""
+    return padded([sentence.ids for sentence in group], rows, request.source_shape(longest_source(group)))
+
+
+def padded(sequences: Sequence[Sequence[int]], rows: int, length: int | None = None) -> np.ndarray:
+    """Ids as one array, PAD elsewhere, of this length or of that of the smallest shape that holds them."""
+    ids = np.full((rows, length or padded_length(max(map(len, sequences)))), PAD, np.int32)
     for row, sequence in enumerate(sequences):
         ids[row, : len(sequence)] = sequence
     return ids
@@ -220,9 +232,9 @@ def in_rows(values: Sequence[int], rows: int, dtype: Any = np.int32) -> np.ndarr
     return np.array([*values, *[0] * (rows - len(values))], dtype)
 
 
-def source_length(group: Sequence[Sentence], asked: config.Search) -> int:
-    """S of a batch."""
-    return padded_length(max(len(sentence.ids) for sentence in group), asked.max_length + 1)
+def longest_source(group: Sequence[Sentence]) -> int:
+    """Ids in the longest source."""
+    return max(len(sentence.ids) for sentence in group)
 
 
 def most_pieces(sentence: Sentence, asked: config.Search) -> int:
@@ -239,7 +251,9 @@ def longest_translation(length: int, search: config.Search) -> int:
 
 def row_count(lines: int, rows: int, most: int) -> int:
     """Sentences in the smallest shape that holds this many lines: a few, all rows, or as many as may wait for them."""
-    return min(shape for shape in (*FEW, rows, most) if shape >= lines and (shape <= rows or shape == most))
+    enough = max(lines, FEWEST)
+    fitting = (shape for shape in (*FEW, rows, most) if shape <= max(rows, FEWEST) or shape == most)
+    return min(shape for shape in fitting if shape >= enough)
 
 
 def padded_length(length: int, most: int | None = None) -> int:

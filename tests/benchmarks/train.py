@@ -36,7 +36,7 @@ from nmt_cli.config import resolve
 from nmt_cli.data.batching import Batches, buckets
 from nmt_cli.data.store import Pairs, Sentences, open_data
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.process import use_huge_pages
+from nmt_cli.process import keep_memory
 from nmt_cli.run.device import configure, fast_precision
 from nmt_cli.training.programs import Updates
 from nmt_cli.training.replicas import Replicas
@@ -290,6 +290,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    use_huge_pages()
+    keep_memory()
     main()
     sys.stdout.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from nmt_cli.batch import Batch
+from nmt_cli.config import Model
+from nmt_cli.nn.seq2seq import Seq2Seq
 from tests.nn import reference
 from tests.nn.small_models import (
     MODELS,
@@ -182,6 +185,22 @@ def test_bfloat16_products_keep_float32_gradients_close(config):
     with jax.enable_x64(True):
         _, exact = gradient(config)(cast(parameters, jnp.float64), batch, None)
     assert relative_difference(gradients, exact) < 0.03
+
+
+def test_each_gradient_in_bfloat16_is_close_to_float32_where_products_are_large_enough_for_their_own_kernels():
+    size, random = 64, np.random.default_rng(0)
+    config = Model(embedding_size=size, encoder_units=size, decoder_units=size, input_feeding=True, dropout=0.0)
+    ids, mask = random.integers(4, 500, (16, 6)).astype(np.int32), np.ones((16, 6), bool)
+    batch = Batch(ids, mask, ids, np.roll(ids, -1, 1), mask)
+    wide, narrow = (Seq2Seq(config, 500, 500, dtype) for dtype in (jnp.float32, jnp.bfloat16))
+    parameters = jax.jit(functools.partial(wide.init, method="loss"))(jax.random.key(1), batch)["params"]
+
+    def gradients(model):
+        return jax.jit(jax.grad(lambda p: model.apply({"params": p}, batch, method="loss").smoothed))(parameters)
+
+    exact, found = (jax.tree_util.tree_leaves_with_path(gradients(model)) for model in (wide, narrow))
+    for (path, a), (_, b) in zip(exact, found, strict=True):
+        assert jnp.linalg.norm(a - b) < 0.03 * jnp.linalg.norm(a), jax.tree_util.keystr(path)
 
 
 @pytest.mark.usefixtures("double")
