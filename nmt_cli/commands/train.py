@@ -20,27 +20,29 @@ import numpy as np
 from nmt_cli.batch import Batch
 from nmt_cli.commands.display import Display
 from nmt_cli.commands.interrupts import Interrupted, Interrupts
+from nmt_cli.commands.train_batches import compile_all, gather, make_batches, make_feeder, not_enough_memory
 from nmt_cli.commands.train_embeddings import no_vectors, read_vectors
-from nmt_cli.commands.train_report import describe, describe_left_out, farewell, summary
-from nmt_cli.config import Config, Train
-from nmt_cli.data.batching import Batches, blank, buckets
-from nmt_cli.data.bpe_dropout import BpeDropout
+from nmt_cli.commands.train_report import account, describe, describe_left_out, farewell, summary
+from nmt_cli.config import Config
+from nmt_cli.data.batching import Batches
 from nmt_cli.data.embeddings import Vectors
 from nmt_cli.data.store import Prepared, open_data
 from nmt_cli.data.tokenizer import tokenizer_files
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run import checkpoint
-from nmt_cli.run.device import out_of_memory, select_device, use_compile_cache
+from nmt_cli.run.device import select_device, use_compile_cache
 from nmt_cli.run.directory import Run
 from nmt_cli.run.events import Events
 from nmt_cli.run.model import save_model
 from nmt_cli.run.settings import refuse_other_data, settle
 from nmt_cli.run.translator import Translator
 from nmt_cli.run.validation import Validation, Validator
+from nmt_cli.training.feed import Feed
+from nmt_cli.training.programs import Updates
 from nmt_cli.training.standing import Standing, due, finished
 from nmt_cli.training.state import TrainState, initial_state
-from nmt_cli.training.step import StepReport, Updates, make_loss
+from nmt_cli.training.step import StepReport, make_loss
 
 HOPELESS = 20  # updates in a row without a finite loss, after which training gives up
 
@@ -100,52 +102,58 @@ def run(
 
 
 def train(sitting: Sitting, interrupts: Interrupts, strict: bool) -> None:
-    """The loop: validate, save, stop, step, log."""
+    """The loop: validate, save, stop, step, log. Two threads work beside it: one compiles, one makes batches."""
     data, settings, display = sitting.data, sitting.config.train, sitting.display
     source, target = data.tokenizers()
     model = Seq2Seq(sitting.config.model, source.size, target.size, jnp.dtype(settings.precision))
     state, standing = begin(sitting, model, strict)
     batches = make_batches(data, settings, display)
-    updates = Updates(model, settings)
     measure = make_validator(sitting, model)
-    rng = jax.random.key(settings.seed)
+    replicas = gather(display)
+    state, rng = replicas.place((state, jax.random.key(settings.seed)))
     step, pending = int(state.step), list[StepReport]()
-    if not finished(step, standing, settings):
-        compile_all(updates, batches, state, rng, interrupts, display)
-    window = time.monotonic()  # when the updates since the last line of the log would have begun, done in one go
-    began = window - 60 * standing.minutes
-    try:
-        while True:
-            aside = time.monotonic()
-            standing.tick(began)
-            ending = finished(step, standing, settings)
-            if measure and standing.validated != step and (ending or due(step, settings.eval_every)):
-                state = judge(sitting, state, standing, measure(state.for_translation, interrupts.check))
-                standing.tick(began)
-                ending = ending or finished(step, standing, settings)
-            # Beyond an update that was no number may lie nothing but such: the checkpoint before is worth more.
-            if ending or (due(step, settings.save_every) and not state.skipped_in_row):
-                save(sitting, state, standing, has_validation=measure is not None)
-            if ending:
-                display.note(farewell(sitting.run.path, step, ending, standing.best_step))
-                return
+    with Updates(model, settings, replicas) as updates, Feed(make_feeder(batches, settings, replicas)) as feed:
+        if not finished(step, standing, settings):
+            compile_all(updates, batches, state, rng, settings, display)
             interrupts.check()
-            window += time.monotonic() - aside
-            state, report = updates(state, next_batches(batches, step, settings.accumulate), rng)
-            step, pending = step + 1, [*pending, report]
-            if len(pending) > 1:  # never more than one step ahead of the device
-                pending[-2] = jax.device_get(pending[-2])
-            if due(step, settings.log_every) or finished(step, standing, settings):
-                log(sitting, state, standing, pending, time.monotonic() - window, batches)
-                pending, window = [], time.monotonic()
-            elif len(pending) > 1 and display.is_due():
-                now = summary(step, pending[:-1], time.monotonic() - window, settings.accumulate / len(batches))
-                display.draw(step, settings.max_steps, f"{describe(now)}  {standing.last_scores}")
-    except Interrupted as signal:
-        standing.tick(began)
-        save(sitting, state, standing, has_validation=measure is not None)
-        what = f"stopped by {signal} after step {step:,}, which is saved"
-        raise UserError(what, "the same command goes on from there", signal.code) from None
+        window = start = time.monotonic()  # when the updates not yet logged would have begun, done in one go
+        began = window - 60 * standing.minutes
+        try:
+            while True:
+                aside = time.monotonic()
+                standing.tick(began)
+                ending = finished(step, standing, settings)
+                if measure and standing.validated != step and (ending or due(step, settings.eval_every)):
+                    params = replicas.one(state.for_translation)
+                    state = judge(sitting, state, standing, measure(params, interrupts.check))
+                    standing.tick(began)
+                    ending = ending or finished(step, standing, settings)
+                # Beyond an update that was no number may lie nothing but such: the checkpoint before is worth more.
+                if ending or (due(step, settings.save_every) and not state.skipped_in_row):
+                    save(sitting, state, standing, has_validation=measure is not None)
+                if ending:
+                    if updates.seconds:
+                        display.note(account(updates.seconds, feed.waited, time.monotonic() - start))
+                    display.note(farewell(sitting.run.path, step, ending, standing.best_step))
+                    return
+                interrupts.check()
+                window += time.monotonic() - aside
+                state, report = updates(state, feed(step), rng)
+                step, pending = step + 1, [*pending, report]
+                if len(pending) > 1:  # never more than one step ahead of the device
+                    pending[-2] = jax.device_get(pending[-2])
+                seconds = time.monotonic() - window
+                if due(step, settings.log_every) or finished(step, standing, settings):
+                    log(sitting, state, standing, pending, seconds, feed.take_wait(), batches)
+                    pending, window = [], time.monotonic()
+                elif len(pending) > 1 and display.is_due():
+                    now = summary(step, pending[:-1], seconds, settings.accumulate / len(batches))
+                    display.draw(step, settings.max_steps, f"{describe(now)}  {standing.last_scores}")
+        except Interrupted as signal:
+            standing.tick(began)
+            save(sitting, state, standing, has_validation=measure is not None)
+            what = f"stopped by {signal} after step {step:,}, which is saved"
+            raise UserError(what, "the same command goes on from there", signal.code) from None
 
 
 def begin(sitting: Sitting, model: Seq2Seq, strict: bool) -> tuple[TrainState, Standing]:
@@ -171,35 +179,6 @@ def begin(sitting: Sitting, model: Seq2Seq, strict: bool) -> tuple[TrainState, S
     place.rewind_log(step, standing.validated)
     note(f"going on from step {step:,} of {place.path}")
     return jax.device_put(state), standing
-
-
-def make_batches(data: Prepared, settings: Train, display: Display) -> Batches:
-    """The training batches of every epoch."""
-    rate, dropout = settings.bpe_dropout, None
-    if rate:
-        dropout = BpeDropout(data.train, data.tokenizers(), rate, data.hash, settings.seed)
-        display.note(f"BPE dropout {rate:g}: {dropout}")
-    room = dropout.room if dropout else data.train
-    shapes = buckets(room.source_lengths, room.target_lengths, settings.batch_tokens, settings.max_shapes)
-    return Batches(data.train, shapes, data.hash, settings.seed, dropout=dropout)
-
-
-def next_batches(batches: Batches, step: int, accumulate: int) -> list[Batch]:
-    """The batches of an update: where the data stands follows from the step alone."""
-    numbers = range(step * accumulate, (step + 1) * accumulate)
-    return [batches.batch(*divmod(number, len(batches))) for number in numbers]
-
-
-def compile_all(
-    updates: Updates, batches: Batches, state: TrainState, rng: jax.Array, interrupts: Interrupts, display: Display
-) -> None:
-    """Compile every shape ahead of the first step, so that none stops the training later."""
-    start, share = time.monotonic(), batches.useful_share()
-    display.note(f"compiling {len(batches.buckets)} shapes of batches; {share:.0%} of their tokens are text")
-    for bucket in batches.buckets:  # one after the other: side by side they took twice as long on two cores
-        interrupts.check()
-        updates.program(state, blank(bucket), rng)
-    display.note(f"compiled in {time.monotonic() - start:.1f} s")
 
 
 def make_validator(sitting: Sitting, model: Seq2Seq) -> Validator | None:
@@ -270,18 +249,20 @@ def log(
     standing: Standing,
     reports: Sequence[StepReport],
     seconds: float,
+    waited: float,
     batches: Batches,
 ) -> None:
-    """Write the updates since the last line of the log, and show them.
+    """Write the updates since the last line of the log, and show them; they have taken, and waited for data, seconds.
 
     Raises UserError (DIVERGED) when too many of them in a row were not finite.
     """
     step, settings, display = int(state.step), sitting.config.train, sitting.display
     reports = jax.device_get(reports)
     record = summary(step, reports, seconds, settings.accumulate / len(batches))
-    record |= {"skipped": int(state.skipped), "minutes": standing.minutes}
+    record |= {"skipped": int(state.skipped), "minutes": standing.minutes, "waiting_for_data": waited / seconds}
     if batches.dropout:
-        record |= {"pairs_cut_as_prepared": batches.dropout.take_count()}
+        place = divmod(step * settings.accumulate, len(batches))
+        record |= {"pairs_cut_as_prepared": batches.dropout.take_count(*place)}
     sitting.log(record)
     display.log(step, settings.max_steps, f"{describe(record)}  {standing.last_scores}".rstrip())
     if left_out := describe_left_out(step, reports):
@@ -291,10 +272,3 @@ def log(
         what = f"the loss has not been a number for {in_row} updates, up to step {step:,}"
         hint = f"best/ and the checkpoints in {sitting.run.path} are untouched; a new run with a lower "
         raise UserError(what, f"{hint}train.learning_rate or train.clip_norm may do better", Exit.DIVERGED)
-
-
-def not_enough_memory(error: Exception, settings: Train) -> Exception:
-    """What to raise for an error of the device."""
-    half = max(settings.batch_tokens // 2, 16)
-    hint = f"in a new run: --set train.batch_tokens={half} --set train.accumulate={2 * settings.accumulate}"
-    return out_of_memory(error, f"with train.batch_tokens = {settings.batch_tokens}", hint)

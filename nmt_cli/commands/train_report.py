@@ -53,6 +53,12 @@ def describe_left_out(step: int, reports: Sequence[StepReport]) -> str:
     return f"left out, because the loss or its gradient was not a number: update {named}"
 
 
+def account(compiling: Sequence[float], waited: float, seconds: float) -> str:
+    """Where time went: what each program took to compile, the wait for data, and all that training took, in seconds."""
+    shapes = "1 shape" if len(compiling) == 1 else f"{len(compiling)} shapes"
+    return f"compiled {shapes} in {sum(compiling):.1f} s; {waited / seconds:.1%} of the time was spent waiting for data"
+
+
 def farewell(run: Path, step: int, ending: str, best_step: int) -> str:
     """The last line: why it is over, and what to do with the run."""
     best = f"; best at step {best_step:,}" if best_step else ""

@@ -181,6 +181,12 @@ class Batches:
         draws = random.random_raw(len(self.pairs)) >> np.uint64(8) | self.bucket_of.astype(np.uint64) << np.uint64(56)
         return np.argsort(draws, kind="stable"), np.argsort(random.random_raw(len(self)), kind="stable")
 
+    def upcoming(self, epoch: int, index: int) -> list[Bucket]:
+        """All buckets, in the order in which they are needed from this batch on."""
+        _, batches = self.order(epoch)
+        needed = self.batch_bucket[[*batches[index:], *batches[:index]]]
+        return [self.buckets[number] for number in dict.fromkeys(needed.tolist())]
+
     def useful_share(self) -> float:
         """The part of all tokens computed in an epoch, source and target together, that is not padding."""
         shapes = np.array([bucket.rows * (bucket.source_length + bucket.target_length) for bucket in self.buckets])

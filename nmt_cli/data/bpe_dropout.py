@@ -39,7 +39,7 @@ class BpeDropout:
         """rate: the probability of leaving out a merge. Cuts every sentence TRIALS times: some 60,000 a second."""
         self.pairs, self.tokenizers, self.rate = pairs, tokenizers, rate
         self.material = f"{data_hash} {seed} bpe-dropout"
-        self.kept = 0  # pairs, so far, that kept the cut they were prepared with
+        self.kept: dict[tuple[int, int], int] = {}  # pairs with the cut they were prepared with, by epoch, batch
         self.room = self.plan()
 
     def __str__(self) -> str:
@@ -50,10 +50,12 @@ class BpeDropout:
             "a pair of which a cut does not fit keeps the usual one, and is counted in the log"
         )
 
-    def take_count(self) -> int:
-        """How many pairs have kept the cut they were prepared with since this was last asked."""
-        count, self.kept = self.kept, 0
-        return count
+    def take_count(self, epoch: int, index: int) -> int:
+        """How many pairs before this batch have kept the cut they were prepared with, since this was last asked.
+
+        Batches beyond may be drawn already, by a thread that works ahead.
+        """
+        return sum(self.kept.pop(place) for place in list(self.kept) if place < (epoch, index))
 
     def plan(self) -> Lengths:
         """How much room each pair is given: the most pieces of TRIALS cuts and of the one it was prepared with."""
@@ -93,5 +95,5 @@ class BpeDropout:
                 else:
                     missed.append(place)
             pending = missed
-        self.kept += len(pending)
+        self.kept[epoch, index] = len(pending)
         return Pairs(Sentences.from_lists(sources), Sentences.from_lists(targets))

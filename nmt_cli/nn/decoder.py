@@ -172,13 +172,14 @@ class Decoder(nn.Module):
         layer_rng, state_rng, output_rng, zone_rng = split(rng, 4)
         units, size, layers = config.decoder_units, attentional_size(config), config.decoder_layers
         times = () if config.variational_dropout else (length,)
-        between = keep_mask(layer_rng, config.dropout, (*times, layers - 1, batch, 1, units)) if layers > 1 else None
-        state = keep_mask(state_rng, config.state_dropout, (layers, batch, 1, units))
-        output = keep_mask(output_rng, config.dropout, (*times, batch, 1, size))
+        above = (*times, layers - 1, batch, 1, units)
+        between = keep_mask(layer_rng, config.dropout, above, rows=-3) if layers > 1 else None
+        state = keep_mask(state_rng, config.state_dropout, (layers, batch, 1, units), rows=-3)
+        output = keep_mask(output_rng, config.dropout, (*times, batch, 1, size), rows=-3)
         masks = {"between": between, "attentional": output}
         masks = {name: mask for name, mask in masks.items() if mask is not None}
         constant = {} if state is None else {"state": state}
-        moving = moving_masks(config, zone_rng, (length, layers, batch, 1, units))
+        moving = moving_masks(config, zone_rng, (length, layers, batch, 1, units), rows=-3)
         zoned = {"zoneout": moving} if moving else {}
         return (zoned, {**masks, **constant}) if config.variational_dropout else ({**masks, **zoned}, constant)
 

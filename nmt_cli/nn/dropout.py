@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from nmt_cli.nn.rows import of_our_rows
 
 Drop = Callable[[jax.Array], jax.Array]
 
@@ -25,12 +28,15 @@ def kept_share(rate: float) -> float:
     return 1.0 - round(rate * 256) / 256
 
 
-def keep_mask(rng: jax.Array | None, rate: float, shape: tuple[int, ...]) -> jax.Array | None:
-    """A mask of this shape, or None where nothing is to be dropped (no key, or a rate of zero)."""
+def keep_mask(rng: jax.Array | None, rate: float, shape: tuple[int, ...], rows: int = -2) -> jax.Array | None:
+    """A mask of this shape, or None where nothing is to be dropped (no key, or a rate of zero).
+
+    rows: which axis of the shape counts the rows of the batch.
+    """
     threshold = round(rate * 256)
     if rng is None or threshold == 0:
         return None
-    return random_bytes(rng, shape) >= threshold
+    return of_our_rows(partial(random_bytes, rng), shape, rows) >= threshold
 
 
 def random_bytes(rng: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -46,7 +52,7 @@ def word_mask(rng: jax.Array | None, rate: float, ids: jax.Array, size: int, by_
     by_type: a word that goes, goes wherever it stands in its sentence: rows of the embedding are dropped
     (Gal & Ghahramani 2016, section 4.2). Else each place is drawn by itself (Sennrich & Zhang 2019, section 3.1).
     """
-    mask = keep_mask(rng, rate, (size, ids.shape[1]) if by_type else ids.shape)
+    mask = keep_mask(rng, rate, (size, ids.shape[1]) if by_type else ids.shape, rows=1)
     return jnp.take_along_axis(mask, ids, axis=0) if mask is not None and by_type else mask
 
 

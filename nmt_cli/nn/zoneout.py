@@ -18,11 +18,14 @@ def rates(config: Model) -> dict[str, float]:
     return {part: rate for part, rate in parts.items() if rate}
 
 
-def moving_masks(config: Model, rng: jax.Array | None, shape: tuple[int, ...]) -> dict[str, jax.Array]:
-    """For each part, a bool mask of this shape that is True for units that move on; none without a key."""
+def moving_masks(config: Model, rng: jax.Array | None, shape: tuple[int, ...], rows: int = -2) -> dict[str, jax.Array]:
+    """For each part, a bool mask of this shape that is True for units that move on; none without a key.
+
+    rows: which axis of the shape counts the rows of the batch.
+    """
     chances = rates(config)
     masks = {
-        part: keep_mask(key, rate, shape)
+        part: keep_mask(key, rate, shape, rows)
         for (part, rate), key in zip(chances.items(), split(rng, len(chances)), strict=True)
     }
     return {part: mask for part, mask in masks.items() if mask is not None}

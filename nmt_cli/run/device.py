@@ -44,6 +44,13 @@ def select_device(name: str = "auto") -> str:
     return platform if platform == "cpu" else f"{platform} ({len(devices)} x {devices[0].device_kind})"
 
 
+def training_devices() -> list[jax.Device]:
+    """The devices of this machine that the selected ones are."""
+    settings: Any = jax.config
+    chosen = settings.jax_default_device
+    return jax.local_devices() if chosen is None else [chosen]
+
+
 def fast_precision(platform: str) -> Literal["float32", "bfloat16"]:
     """bfloat16 where the device multiplies it faster than float32: accelerators, and processors made for it."""
     if platform != "cpu":

@@ -8,6 +8,7 @@ dropout. It holds for every architecture, because the first pass is made of the 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 
 from nmt_cli.batch import Batch
 from nmt_cli.config import Train
+from nmt_cli.nn.rows import of_our_rows
 from nmt_cli.nn.seq2seq import Seq2Seq
 
 
@@ -40,7 +42,8 @@ def sampled_inputs(model: Seq2Seq, params: Any, batch: Batch, share: jax.Array, 
     variables = {"params": params}
     memory, state = model.apply(variables, batch.source, batch.source_mask, method="encode")
     rows, length = batch.target_in.shape
-    kept, draws = (jax.random.uniform(key, (length, rows)) for key in jax.random.split(rng))
+    keys = jax.random.split(rng)
+    kept, draws = (of_our_rows(partial(jax.random.uniform, key), (length, rows), 1) for key in keys)
     first = jnp.arange(length) == 0
 
     def feed(carry: Any, x: Any) -> tuple[Any, jax.Array]:

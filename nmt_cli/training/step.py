@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +12,7 @@ import optax
 from nmt_cli.batch import Batch
 from nmt_cli.config import Train
 from nmt_cli.nn.loss import Loss
+from nmt_cli.nn.rows import summed_over_devices
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.training.optimizer import direction, learning_rate
 from nmt_cli.training.scheduled_sampling import sampled_inputs, teacher_share
@@ -92,39 +92,6 @@ def ema_decay(train: Train, step: jax.Array) -> jax.Array:
     return jnp.minimum(train.ema_decay, (1.0 + now) / (10.0 + now))
 
 
-class Updates:
-    """`updates(state, batches, rng) -> (state, report)`: compiled once for each shape of batch; `state` is consumed."""
-
-    def __init__(self, model: Seq2Seq, train: Train) -> None:
-        self.programs: dict[tuple[int, ...], Any] = {}
-        self.whole = jax.jit(partial(whole_update, model, train), donate_argnums=0)
-        self.part = jax.jit(partial(part_of_update, model, train))
-        self.add = jax.jit(lambda x, y: jax.tree.map(jnp.add, x, y), donate_argnums=0)
-        self.finish = jax.jit(lambda state, total: update(train, state, *total), donate_argnums=0)
-        self.accumulate = train.accumulate
-
-    def program(self, state: TrainState, batch: Batch, rng: jax.Array) -> Any:
-        """The compiled program for a batch of this shape."""
-        shape = (*batch.source.shape, batch.target_in.shape[1])
-        if shape not in self.programs:
-            function = self.whole if self.accumulate == 1 else self.part
-            arguments = (state, batch, rng) if self.accumulate == 1 else (state.params, batch, rng, state.step, 0)
-            self.programs[shape] = function.lower(*arguments).compile()
-        return self.programs[shape]
-
-    def __call__(self, state: TrainState, batches: Sequence[Batch], rng: jax.Array) -> tuple[TrainState, StepReport]:
-        """One update from `train.accumulate` batches."""
-        if self.accumulate == 1:
-            result: tuple[TrainState, StepReport] = self.program(state, batches[0], rng)(state, batches[0], rng)
-        else:
-            total = None
-            for index, batch in enumerate(batches):
-                part = self.program(state, batch, rng)(state.params, batch, rng, state.step, index)
-                total = part if total is None else self.add(total, part)
-            result = self.finish(state, total)
-        return result
-
-
 def whole_update(
     model: Seq2Seq, train: Train, state: TrainState, batch: Batch, rng: jax.Array
 ) -> tuple[TrainState, StepReport]:
@@ -137,7 +104,7 @@ def part_of_update(
 ) -> tuple[Params, Loss]:
     """The gradient of one batch of an update; its random numbers follow from the step and its place in the update."""
     rng = jax.random.fold_in(jax.random.fold_in(rng, step), index)
-    return batch_gradients(model, train, params, batch, rng, step)
+    return summed_over_devices(batch_gradients(model, train, params, batch, rng, step))
 
 
 def make_loss(model: Seq2Seq) -> Callable[[Params, Batch], Loss]:

@@ -6,12 +6,15 @@ import dataclasses
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ import jax
 import numpy as np
 import pytest
 
-from nmt_cli.commands import train
+from nmt_cli.commands import train, train_batches
 from nmt_cli.commands.display import Display
 from nmt_cli.data.store import open_data
 from nmt_cli.errors import Exit
@@ -32,6 +35,9 @@ from tests.faults.training import OPTIONS, digest, logged, prepare, sets, standi
 
 # What else must come back at a resume.
 EXACT = {"accumulate": 2, "ema_decay": 0.9, "scheduled_sampling": "linear", "sampling_steps": 20}
+
+# Programs of a training beside those of its updates: parameters, validation, conversions of numbers.
+MOST_OTHER_PROGRAMS = 40
 
 Result = tuple[int, str, str]
 
@@ -85,6 +91,13 @@ def nmt(capfd) -> Callable[..., Result]:
     return run
 
 
+def in_the_past(result: Any) -> Future[Any]:
+    """A future that has come."""
+    future: Future[Any] = Future()
+    future.set_result(result)
+    return future
+
+
 def wait_for_step(run: Path, step: int, process: subprocess.Popen[str]) -> None:
     """Return when the log of the run has come to a step."""
     until = time.monotonic() + 300
@@ -92,6 +105,11 @@ def wait_for_step(run: Path, step: int, process: subprocess.Popen[str]) -> None:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def flat_parameters(run: Path) -> dict[str, np.ndarray]:
+    """The arrays of the last model, by their paths."""
+    return {path: np.asarray(array) for path, array in arrays.flatten(load_model(run / "last").parameters).items()}
 
 
 def validations(run: Path) -> list[dict[str, Any]]:
@@ -172,7 +190,7 @@ def test_sigterm_saves_the_step_it_came_in(uninterrupted, data, run, nmt):
 @pytest.mark.parametrize(
     ("place", "name", "number", "code", "saved"),
     [
-        (train, "next_batches", signal.SIGINT, 130, 1),
+        (train.Updates, "__call__", signal.SIGINT, 130, 1),
         (train.Validator, "translate", signal.SIGINT, 130, 10),
         (train.checkpoint, "save", signal.SIGTERM, 143, 6),
         (train, "judge", signal.SIGUSR1, 143, 10),
@@ -211,14 +229,14 @@ def test_a_signal_before_the_first_update_leaves_a_run_that_starts_again(data, r
 
 @pytest.mark.fault(39)
 def test_a_second_signal_aborts_without_saving(data, run, nmt, monkeypatch):
-    whole = train.next_batches
+    whole = train.Updates.__call__
 
     def interrupted_twice(*arguments: Any) -> Any:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
         return whole(*arguments)
 
-    monkeypatch.setattr(train, "next_batches", interrupted_twice)
+    monkeypatch.setattr(train.Updates, "__call__", interrupted_twice)
     code, _, err = nmt("train", data, run, *OPTIONS, "--quiet")
     assert code == Exit.TERMINATED
     assert "second signal" in err
@@ -349,17 +367,10 @@ def test_a_training_that_no_longer_makes_numbers_ends_and_harms_nothing(ended, d
 
 @pytest.mark.fault(53)
 def test_one_update_that_is_no_number_is_left_out_and_named(data, run, nmt, monkeypatch):
-    whole, calls = train.next_batches, []
-
-    def with_a_bad_one(batches: Any, step: int, accumulate: int) -> Any:
-        calls.append(step)
-        return whole(batches, step, accumulate)
-
-    monkeypatch.setattr(train, "next_batches", with_a_bad_one)
     update = train.Updates.__call__
 
     def poisoned(self: Any, state: Any, batches: Any, rng: Any) -> Any:
-        if len(calls) != 6:
+        if int(state.step) != 5:
             return update(self, state, batches, rng)
         kept = state.params["output_bias"]
         state, report = update(
@@ -434,8 +445,13 @@ def test_another_number_of_devices_makes_no_difference(uninterrupted, data, run,
     assert nmt("train", data, run, *OPTIONS, "--max-steps", 15)[0] == 0
     monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
     with started("train", data, run, *OPTIONS) as process:
-        assert (process.wait(300), process.stdout.read()) == (0, "")
-    assert digest(run)["last"] == digest(uninterrupted)["last"]
+        out, err = process.communicate(timeout=300)
+    assert (process.returncode, out) == (0, "")
+    assert "shared among 2 devices" in err
+    ours, theirs = (flat_parameters(model) for model in (run, uninterrupted))
+    for name in theirs:  # sums are of other parts, so not bit for bit
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-4)
+    assert validations(run)[-1]["valid_loss"] == pytest.approx(validations(uninterrupted)[-1]["valid_loss"], rel=1e-4)
 
 
 @pytest.mark.fault(55)
@@ -448,6 +464,51 @@ def test_out_of_memory_is_refused_with_what_to_set(data, run, nmt, monkeypatch):
     assert code == Exit.RESOURCE
     assert "out of memory with train.batch_tokens = 80" in err
     assert "--set train.batch_tokens=40 --set train.accumulate=2" in err
+
+
+@pytest.mark.fault(55)
+@pytest.mark.parametrize(
+    ("free", "left", "hint"),
+    [
+        (500_000, "0 MiB", "--set train.batch_tokens=20 --set train.accumulate=4"),
+        (2_000_000, "2 MiB", "--set train.batch_tokens=40 --set train.accumulate=2"),
+        (1000, "0 MiB", "a smaller model"),
+    ],
+)
+def test_batches_that_will_not_fit_are_refused_before_the_first_update(free, left, hint, data, run, nmt, monkeypatch):
+    needed = {80: 3_000_000, 40: 1_000_000, 20: 400_000}  # bytes, by the target tokens of the largest batch
+    monkeypatch.setattr(train.Updates, "ask", lambda self, state, batch, rng: in_the_past(batch.target_in.size))
+    monkeypatch.setattr(train_batches.memory, "needed", lambda program: needed[program])
+    monkeypatch.setattr(train_batches.memory, "free", lambda device: free)
+    code, _, err = nmt("train", data, run, *OPTIONS)
+    assert code == Exit.RESOURCE
+    assert f"an update with train.batch_tokens = 80 needs 3 MiB of memory, and {left} are free" in err
+    assert hint in err
+    assert checkpoint.saved(Run(run)) == []
+
+
+def test_memory_compiling_and_waiting_are_told(data, run, nmt):
+    _, _, err = nmt("train", data, run, *OPTIONS, "--max-steps", 8)
+    assert re.search(r"^memory: \d+ MiB of state, \d+ MiB for an update; [\d.]+ [GM]iB are free$", err, re.MULTILINE)
+    assert re.search(r"^compiled 1 shape in [\d.]+ s; [\d.]+% of the time was spent waiting for", err, re.MULTILINE)
+    assert all(0 <= record["waiting_for_data"] <= 1 for record in updates_logged(run))
+
+
+def test_no_more_is_compiled_than_there_are_shapes(home, run, nmt):
+    data = prepare(home, "lengths", seed=2, words=(2, 5, 12))
+    compiled: list[str] = []
+
+    def count(event: str, seconds: float, **more: object) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(threading.current_thread().name)
+
+    jax.monitoring.register_event_duration_secs_listener(count)
+    try:
+        assert nmt("train", data, run, *OPTIONS, "--set", "train.max_shapes=3", "--max-steps", 12)[0] == 0
+    finally:
+        jax.monitoring.unregister_event_duration_listener(count)
+    assert sum(name.startswith("compile") for name in compiled) == 3
+    assert len(compiled) <= 3 + MOST_OTHER_PROGRAMS
 
 
 @pytest.mark.fault(28)

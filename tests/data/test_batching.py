@@ -1,5 +1,6 @@
 """Buckets and batches: everything fits, everything comes once, in the same order every time, with little padding."""
 
+import gzip
 import itertools
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from nmt_cli.data.batching import Batches, Bucket, batches_for, buckets
 from nmt_cli.data.store import Pairs, Sentences
 from nmt_cli.data.tokenizer import Tokenizer
 
-MULTI30K = Path(__file__).parents[2] / "../shared/data/multi30k"
+REAL_TEXT = Path(__file__).parents[2] / "../shared/data"
+MULTI30K, EUROPARL = REAL_TEXT / "multi30k", REAL_TEXT / "europarl-fr-en"
 lengths = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=150)
 budgets = st.sampled_from([16, 100, 999, 4000])
 
@@ -258,3 +260,27 @@ def test_little_of_multi30k_is_padding() -> None:
     batches = Batches(pairs, buckets(pairs.source_lengths, pairs.target_lengths, 2000, 16), "hash", 1)
     assert len(batches.buckets) <= 16
     assert batches.useful_share() >= 0.91
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not EUROPARL.is_dir(), reason="Europarl is not at ../shared/data/europarl-fr-en")
+def test_little_of_europarl_is_padding() -> None:
+    sides = []
+    for language in ("fr", "en"):
+        with gzip.open(EUROPARL / f"train.200k.{language}.gz", "rt", encoding="utf-8", newline="\n") as lines:
+            sides.append([line.rstrip("\n") for line in itertools.islice(lines, 40_000)])
+    tokenizer = Tokenizer.train("bpe", [*sides[0], *sides[1]], 8000)
+    pairs = Pairs(*(Sentences.from_lists(tokenizer.encode(side)) for side in sides))
+    batches = Batches(pairs, buckets(pairs.source_lengths, pairs.target_lengths, 2000, 16), "hash", 1)
+    assert len(batches.buckets) <= 16
+    assert batches.useful_share() >= 0.88
+
+
+@given(lengths, st.integers(0, 20))
+@settings(deadline=None, max_examples=30)
+def test_buckets_come_in_the_order_in_which_they_are_needed(shapes: list[tuple[int, int]], start: int) -> None:
+    batches = batches_of(shapes)
+    start %= len(batches)
+    coming = [batches.batch(3, index) for index in (*range(start, len(batches)), *range(start))]
+    needed = [Bucket(*batch.source.shape, batch.target_in.shape[1]) for batch in coming]
+    assert batches.upcoming(3, start) == list(dict.fromkeys(needed))

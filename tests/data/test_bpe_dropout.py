@@ -112,10 +112,10 @@ def test_a_pair_that_does_not_fit_keeps_its_usual_cut_and_is_counted(pairs, toke
     dropout = dropout_of(pairs, tokenizer)
     place = int(np.argmax(pairs.source_lengths))
     room = int(pairs.source_lengths[place]) + 1  # its usual cut and EOS, and no more
-    drawn = dropout.draw(np.array([place]), room, 99, 0, 0)
+    drawn = dropout.draw(np.array([place]), room, 99, 0, 4)
     np.testing.assert_array_equal(drawn.source(0), pairs.source(place))
     np.testing.assert_array_equal(drawn.target(0), pairs.target(place))
-    assert (dropout.take_count(), dropout.take_count()) == (1, 0)
+    assert [dropout.take_count(0, index) for index in (4, 5, 6)] == [0, 1, 0]
 
 
 def test_few_pairs_lack_room(pairs, tokenizer):
@@ -123,7 +123,7 @@ def test_few_pairs_lack_room(pairs, tokenizer):
     for number in range(4 * len(batches)):
         batches.batch(*divmod(number, len(batches)))
     assert batches.dropout is not None
-    assert batches.dropout.take_count() < 0.1 * 4 * len(pairs)
+    assert batches.dropout.take_count(4, 0) < 0.1 * 4 * len(pairs)
 
 
 def test_sentences_still_end_in_eos(pairs, tokenizer):

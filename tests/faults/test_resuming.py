@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,14 +118,14 @@ def test_the_checkpoints_of_another_model_are_refused_with_what_differs(data, ru
 
 @pytest.mark.fault(42)
 def test_a_run_removed_while_it_trains_is_noticed_and_does_not_come_back(data, tmp_path, monkeypatch, capfd):
-    whole, run = train.next_batches, tmp_path / "run"
+    whole, run = train.Updates.__call__, tmp_path / "run"
 
-    def removing(batches: object, step: int, accumulate: int) -> object:
-        if step == 2:
+    def removing(updates: object, state: Any, batches: object, rng: object) -> object:
+        if int(state.step) == 2:
             shutil.rmtree(run)
-        return whole(batches, step, accumulate)
+        return whole(updates, state, batches, rng)
 
-    monkeypatch.setattr(train, "next_batches", removing)
+    monkeypatch.setattr(train.Updates, "__call__", removing)
     assert call("train", data, run, *OPTIONS) == Exit.RESOURCE
     assert f"{run / 'metrics.jsonl'}: cannot write: No such file or directory" in capfd.readouterr().err
     assert not run.exists()

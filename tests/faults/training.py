@@ -42,13 +42,15 @@ def sets(section: str, options: dict[str, Any]) -> list[str]:
 OPTIONS = [*sets("model", MODEL), *sets("train", TRAIN), *sets("search", {"beam": 1})]
 
 
-def prepare(home: Path, name: str, seed: int, with_valid: bool = True, pairs: int = 96) -> Path:
-    """Data of sentences of four words, to be translated into capitals: every batch has one shape."""
+def prepare(
+    home: Path, name: str, seed: int, with_valid: bool = True, pairs: int = 96, words: tuple[int, ...] = (4,)
+) -> Path:
+    """Data of sentences of so many words by turns, to be put into capitals; of one length, one shape of batches."""
     chance = random.Random(seed)
     folder = home / f"{name}-text"
     folder.mkdir()
     for part, count in [("train", pairs), ("valid", 8)]:
-        lines = [" ".join(chance.choices(WORDS, k=4)) for _ in range(count)]
+        lines = [" ".join(chance.choices(WORDS, k=words[number % len(words)])) for number in range(count)]
         (folder / f"{part}.fr").write_text("".join(f"{line}\n" for line in lines))
         (folder / f"{part}.en").write_text("".join(f"{line.upper()}\n" for line in lines))
     held_out = ["--valid-source", folder / "valid.fr", "--valid-target", folder / "valid.en"] if with_valid else []

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nmt_cli.config import Model
+from nmt_cli.nn import encoder
 from nmt_cli.nn.encoder import Encoder
 from tests.nn import reference
 
@@ -102,3 +103,26 @@ def test_float32_is_close_to_the_equations():
     wanted, _ = reference.encode(random_parameters(config), config, padded(2)[0][:5, 0])
     assert annotations.dtype == jnp.float32
     np.testing.assert_allclose(annotations[:, 0], wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"reverse_source": True}], ids=["plain", "reversed"])
+@pytest.mark.usefixtures("double")
+def test_one_loop_for_both_directions_is_two_loops(options, monkeypatch):
+    config = Model(dropout=0.3, state_dropout=0.3, zoneout=0.2, encoder_layers=2, **options, **SIZES)
+    module, (embedded, mask) = Encoder(config, jnp.float64), padded(2)
+
+    def weighted(parameters):  # a number on which all outputs and states have their effect
+        outputs = module.apply({"params": parameters}, jnp.asarray(embedded), jnp.asarray(mask), jax.random.key(3))
+        leaves = jax.tree.leaves(outputs)
+        return sum((jnp.cos(jnp.arange(leaf.size)).reshape(leaf.shape) * leaf).sum() for leaf in leaves)
+
+    found = []
+    for together in (False, True):
+        monkeypatch.setattr(encoder, "steps_together", lambda config, rng, together=together: together)
+        found.append(jax.jit(jax.value_and_grad(weighted))(random_parameters(config)))
+    for one, other in zip(*map(jax.tree.leaves, found), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_processors_go_through_one_direction_after_the_other():
+    assert not encoder.steps_together(Model(), jax.random.key(0))

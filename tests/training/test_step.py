@@ -15,8 +15,9 @@ import pytest
 from nmt_cli.batch import Batch
 from nmt_cli.config import Train
 from nmt_cli.nn.loss import Loss
+from nmt_cli.training.programs import Updates
 from nmt_cli.training.state import TrainState, initial_state
-from nmt_cli.training.step import Updates, ema_decay, make_loss, update, whole_update
+from nmt_cli.training.step import ema_decay, make_loss, update, whole_update
 
 VOCABULARY = 9
 PARAMS = {"kernel": np.linspace(-1.0, 1.0, 6, dtype=np.float32).reshape(2, 3), "bias": np.float32([0.5, -0.5])}
@@ -240,6 +241,36 @@ def test_each_shape_is_compiled_once(accumulate):
         state, _ = updates(state, [batch] * accumulate, RNG)
     assert updates.whole.lower.call_count + updates.part.lower.call_count == 2
     assert int(state.step) == 5
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_new_state_takes_the_place_of_the_old_one(accumulate):
+    train = settings(accumulate=accumulate, ema_decay=0.9)
+    before = fresh(train)
+    with Updates(Bigrams(), train) as updates:
+        after, _ = updates(before, [batch_of(3, 1)] * accumulate, RNG)
+    assert all(array.is_deleted() for array in jax.tree.leaves((before.params, before.optimizer, before.average)))
+    assert int(after.step) == 1
+
+
+def test_programs_asked_for_ahead_are_there_when_they_are_needed():
+    train, shapes = settings(), [batch_of(3, 1), batch_of(2, 2, 6, 3)]
+    with Updates(Bigrams(), train) as updates:
+        state = fresh(train)
+        for batch in shapes:
+            updates.ask(state, batch, RNG)
+        for batch in shapes:
+            state, _ = updates(state, [batch], RNG)
+    assert int(state.step) == len(updates.seconds) == 2
+
+
+def test_what_cannot_be_compiled_is_an_error_of_the_update_that_needs_it():
+    train = settings()
+    with Updates(Bigrams(), train) as updates:
+        updates.whole = mock.Mock(lower=mock.Mock(side_effect=ValueError("no such program")))
+        updates.ask(fresh(train), batch_of(3, 1), RNG)
+        with pytest.raises(ValueError, match="no such program"):
+            updates(fresh(train), [batch_of(3, 1)], RNG)
 
 
 def planted(**options: Any) -> tuple[Train, TrainState]:
