@@ -129,10 +129,17 @@ class Decoder(nn.Module):
         """What the attentional vector is made with."""
         return {} if output_kind(self.config) == "hidden" else {"kernel": Factor(self.kernel, dtype=self.dtype)}
 
-    def step(self, memory: Memory, state: DecoderState, embedded: jax.Array) -> tuple[DecoderState, DecoderOutput]:
-        """One step of search: embedded [B K E], state arrays [B K H]."""
+    def project(self, embedded: jax.Array) -> jax.Array:
+        """The embeddings' share of the first cell's gates: [... E] -> [... G] float32."""
+        projected: jax.Array = self.cells[0].project(self.cells[0].input_factors(), embedded)
+        return projected
+
+    def step(
+        self, memory: Memory, state: DecoderState, embedded: jax.Array, projected: jax.Array | None = None
+    ) -> tuple[DecoderState, DecoderOutput]:
+        """One step of search: embedded [B K E], state arrays [B K H]; projected: what `project` makes of embedded."""
         config = self.config
-        projected = self.cells[0].project(self.cells[0].input_factors(), embedded)
+        projected = self.project(embedded) if projected is None else projected
         factors = {**self.cell_factors(memory), **self.attention_factors(memory), **self.output_factors()}
         state, reading = step(config, factors, state, projected, {})
         attentional = emit(config, factors, reading, embedded, {})
@@ -143,7 +150,7 @@ class Decoder(nn.Module):
     ) -> jax.Array:
         """The teacher-forced decoder: embedded [T B E] of `target_in` -> attentional vectors [T B H]."""
         config = self.config
-        inputs = {"projected": self.cells[0].project(self.cells[0].input_factors(), embedded[:, :, None])}
+        inputs = {"projected": self.project(embedded[:, :, None])}
         in_time, constant = self.dropout_masks(embedded.shape[0], embedded.shape[1], rng)
         cells, attention, output = self.cell_factors(memory), self.attention_factors(memory), self.output_factors()
         if config.input_feeding:

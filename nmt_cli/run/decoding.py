@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -19,8 +20,9 @@ from nmt_cli.nn.penalties import GNMT_OFFSET, Ranking
 from nmt_cli.nn.sampling import Shape
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run.device import Note, compile_aloud, fast_precision, out_of_memory
-from nmt_cli.run.programs import Chance, Demand, Plan, force_ids, translate_ids
+from nmt_cli.run.programs import Chance, Demand, Places, Plan, force_ids, translate_ids
 from nmt_cli.run.reading import Sentence
+from nmt_cli.run.shortlist import Shortlist
 
 FEW = (4, 32)  # sentences for which there are shapes below that of all rows
 WAITING = 4  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
@@ -66,20 +68,33 @@ class Request(NamedTuple):
         tokens = padded_length(longest, self.search.max_length + 1)
         return min(WAITING * self.rows, max(self.rows, MOST_TOKENS // tokens))
 
+    def take(self, waiting: Sequence[Sentence]) -> int:
+        """How many of the sentences that wait, the longest first, are given to the search together.
+
+        Where few of many are of the longest shape, they are a batch alone, or all would be padded to their length.
+        """
+        longest, few = len(waiting[0].ids), FEW[-1]
+        shape = padded_length(longest)
+        outliers = sum(padded_length(len(sentence.ids)) == shape for sentence in waiting[: few + 1])
+        most = self.most(longest)
+        return min(outliers, most) if outliers <= few < len(waiting) else most
+
 
 class Decoding:
     """The search of one model, or of several together, and the programs compiled for it, by shape."""
 
-    def __init__(self, members: Sequence[Seq2Seq], note: Note) -> None:
+    def __init__(self, members: Sequence[Seq2Seq], note: Note, shortlist: Shortlist | None = None) -> None:
         """members: read the same source vocabulary and write the same target vocabulary.
 
-        note: is told when a shape takes long to compile.
+        note: is told when a shape takes long to compile. shortlist: for requests that want one.
         """
         self.note = note
+        self.shortlist = shortlist
         self.members = tuple(members)
         self.decode = jax.jit(translate_ids, static_argnames="plan")
         self.force = jax.jit(force_ids, static_argnames="plan")
         self.compiled: dict[tuple[Any, ...], Any] = {}
+        self.compiling = Lock()
 
     def run(self, parameters: Sequence[Any], group: Sequence[Sentence], request: Request) -> Hypotheses:
         """Search for one batch of at most `request.rows`, in the smallest shape that holds it. Returns NumPy arrays.
@@ -89,7 +104,7 @@ class Decoding:
         Raises UserError: DIVERGED where a model computes no numbers, RESOURCE where memory does not suffice.
         """
         plan = self.plan(group, request)
-        found: Hypotheses = self.call(self.decode, plan, parameters, demand(group, request))
+        found: Hypotheses = self.call(self.decode, plan, parameters, self.demand(group, request))
         lost = [not np.isfinite(score) for score in found.scores[: len(group), 0]]
         hopeful = [
             sentence._replace(required=()) if gone else sentence for sentence, gone in zip(group, lost, strict=True)
@@ -112,7 +127,22 @@ class Decoding:
         target = padded([[*ids, EOS] for ids in targets], rows)
         lengths = in_rows([len(ids) + 1 for ids in targets], rows)
         plan = Plan(self.models(asked), asked.ensemble, target.shape[1], rows, 1, 1, request.with_weights)
-        return finite(self.call(self.force, plan, parameters, source, target, lengths, ranking(asked)), len(group))
+        shortlist = None
+        if asked.shortlist:
+            assert self.shortlist is not None
+            narrowed = self.shortlist.narrow(group, rows, targets)
+            shortlist = Places(narrowed.ids, narrowed.allowed)
+            target = narrowed.places[target].astype(np.int32)
+        arrays = source, target, lengths, ranking(asked), shortlist
+        return finite(self.call(self.force, plan, parameters, *arrays), len(group))
+
+    def demand(self, group: Sequence[Sentence], request: Request) -> Demand:
+        """What is asked of a batch, as arrays, with a shortlist where one is wanted."""
+        if not request.search.shortlist:
+            return demand(group, request)
+        assert self.shortlist is not None  # or the translator had refused the request
+        narrowed = self.shortlist.narrow(group, sentence_count(group, request))
+        return demand(narrowed.sentences, request)._replace(shortlist=Places(narrowed.ids, narrowed.allowed))
 
     def plan(self, group: Sequence[Sentence], request: Request) -> Plan:
         """What the program for a batch is made for."""
@@ -143,11 +173,12 @@ class Decoding:
         rows, length = leaves[0].shape
         shape = (function, plan, structure, *(leaf.shape for leaf in leaves))
         try:
-            if shape not in self.compiled:
-                what = f"{rows} x {length} pieces, {plan.width} hypotheses of each"
-                self.compiled[shape] = compile_aloud(
-                    function, parameters, *arguments, what=what, note=self.note, plan=plan
-                )
+            with self.compiling:  # batches of one shape that come together wait for one program
+                if shape not in self.compiled:
+                    what = f"{rows} x {length} pieces, {plan.width} hypotheses of each"
+                    self.compiled[shape] = compile_aloud(
+                        function, parameters, *arguments, what=what, note=self.note, plan=plan
+                    )
             return jax.device_get(self.compiled[shape](parameters, *arguments))
         except jax.errors.JaxRuntimeError as error:
             when, hint = f"while translating {rows} lines at a time", f"try --batch-size {max(rows // 2, 1)}"
@@ -157,7 +188,7 @@ class Decoding:
 def demand(group: Sequence[Sentence], request: Request) -> Demand:
     """What is asked of a batch, as arrays."""
     asked = request.search
-    rows = row_count(len(group), request.rows, request.most(max(len(sentence.ids) for sentence in group)))
+    rows = sentence_count(group, request)
     most = in_rows([most_pieces(sentence, asked) for sentence in group], rows)
     return Demand(
         source=padded([sentence.ids for sentence in group], rows, asked.max_length + 1),
@@ -235,6 +266,11 @@ def longest_translation(length: int, search: config.Search) -> int:
     """Most pieces in the translation of a source of this length, both without EOS but the source's counted."""
     longest = math.ceil(search.max_ratio * (length - 1)) + 10
     return max(min(longest, search.max_output or longest), search.min_output)
+
+
+def sentence_count(group: Sequence[Sentence], request: Request) -> int:
+    """C of a batch."""
+    return row_count(len(group), request.rows, request.most(max(len(sentence.ids) for sentence in group)))
 
 
 def row_count(lines: int, rows: int, most: int) -> int:

@@ -86,11 +86,11 @@ def wished(tokenizer: Tokenizer, line: Line, sentences: list[Sentence]) -> list[
     return [first._replace(prefix=prefix, required=required), *others]
 
 
-def grouped(sentences: Sequence[Sentence], most: Callable[[int], int]) -> list[list[Sentence]]:
-    """Batches of sentences of like length, the longest first. most: how many, when the longest has so many ids."""
+def grouped(sentences: Sequence[Sentence], take: Callable[[Sequence[Sentence]], int]) -> list[list[Sentence]]:
+    """Batches of sentences of like length, the longest first. take: how many of those that are left, in that order."""
     waiting, groups = sorted(sentences, key=lambda sentence: -len(sentence.ids)), []
     while waiting:
-        count = most(len(waiting[0].ids))
+        count = take(waiting)
         groups.append(waiting[:count])
         waiting = waiting[count:]
     return groups
