@@ -4,8 +4,8 @@
 factors, the same in training and in search. `drops` are dropout masks by name ("between" layers, "state",
 "attentional"), and of units that move on ("zoneout", by part of the state); absent ones drop nothing.
 
-To add an architecture: its function, in `ARCHITECTURES` and in `config.Model.decoder`; what it needs of parameters and
-factors in `decoder.Decoder`.
+To add an architecture: its function, in `ARCHITECTURES` and in `sections.Model.decoder`; what it needs of parameters
+and factors in `decoder.Decoder`.
 """
 
 from __future__ import annotations

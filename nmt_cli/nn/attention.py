@@ -2,8 +2,8 @@
 
 To add an attention: a Flax module of the configuration with `keys` (what is computed of the annotations once per
 sentence), `factors` (what every step reads) and a static `energies(factors, query)`; then name it in `ATTENTIONS` and
-in `config.Model.attention`. Queries are [B Q H]: Q is 1 in a training loop, K hypotheses in search, T target positions
-where nothing is fed back.
+in `sections.Model.attention`. Queries are [B Q H]: Q is 1 in a training loop, K hypotheses in search, T target
+positions where nothing is fed back.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A step is in two halves. `project` takes the input; it can run for a whole seque
 takes the state. Each half reads its own factors, so that a loop holds only what it needs.
 
 To add a cell: a Flax module with `setup` (its parameters), `input_factors` and `factors` (what the halves multiply
-with), static `project`, `step` and `state`; then name it in `CELLS` and in `config.Model.cell`.
+with), static `project`, `step` and `state`; then name it in `CELLS` and in `sections.Model.cell`.
 """
 
 from __future__ import annotations

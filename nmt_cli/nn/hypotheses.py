@@ -1,6 +1,7 @@
 """What a search works on and with: sentences, hypotheses that live, hypotheses that are finished.
 
-Axes: C sentences, B rows that are at work on a sentence each, K live hypotheses of a row, G groups of them, N results.
+Axes: C sentences, B rows that are at work on a sentence each, K live hypotheses of a row, G groups of them, N results,
+T tokens of a translation, R turns of the loop, S tokens of a source.
 """
 
 from __future__ import annotations

@@ -24,7 +24,10 @@ from nmt_cli.run.programs import Chance, Demand, Places, Plan, force_ids, transl
 from nmt_cli.run.reading import Sentence
 from nmt_cli.run.shortlist import Shortlist
 
-FEW = (4, 32)  # sentences for which there are shapes below that of all rows
+# Least sentences and least hypotheses in a shape: a processor computes the products of fewer in another way, which
+# rounds bfloat16 differently, and then a translation could depend on how many lines came with it.
+FEWEST = 4
+FEW = (FEWEST, 32)  # sentences for which there are shapes below that of all rows
 WAITING = 4  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
 SHORTEST_SHAPE = 8  # pieces
 MOST_HYPOTHESES = 320  # at a time, of all lines together: more no longer fit the caches of a processor (measured)
@@ -59,14 +62,14 @@ class Request(NamedTuple):
     @property
     def rows(self) -> int:
         """Lines translated at a time."""
-        return max(1, min(self.search.batch_size, MOST_HYPOTHESES // self.width))
+        return max(-(-FEWEST // self.width), min(self.search.batch_size, MOST_HYPOTHESES // self.width))
 
     def most(self, longest: int) -> int:
         """Most sentences that are given to the search at a time, when the longest source has so many ids."""
         if self.with_weights:  # they are recorded for all who wait, too
-            return self.rows
+            return max(FEWEST, self.rows)
         tokens = padded_length(longest, self.search.max_length + 1)
-        return min(WAITING * self.rows, max(self.rows, MOST_TOKENS // tokens))
+        return max(FEWEST, min(WAITING * self.rows, max(self.rows, MOST_TOKENS // tokens)))
 
     def take(self, waiting: Sequence[Sentence]) -> int:
         """How many of the sentences that wait, the longest first, are given to the search together.
@@ -122,7 +125,8 @@ class Decoding:
         Raises UserError as `run` does.
         """
         asked = request.search
-        rows = row_count(len(group), asked.batch_size, asked.batch_size)
+        most = max(FEWEST, asked.batch_size)
+        rows = row_count(len(group), most, most)
         source = padded([sentence.ids for sentence in group], rows, asked.max_length + 1)
         target = padded([[*ids, EOS] for ids in targets], rows)
         lengths = in_rows([len(ids) + 1 for ids in targets], rows)
@@ -275,7 +279,8 @@ def sentence_count(group: Sequence[Sentence], request: Request) -> int:
 
 def row_count(lines: int, rows: int, most: int) -> int:
     """Sentences in the smallest shape that holds this many lines: a few, all rows, or as many as may wait for them."""
-    return min(shape for shape in (*FEW, rows, most) if shape >= lines and (shape <= rows or shape == most))
+    enough = max(lines, FEWEST)
+    return min(shape for shape in (*FEW, rows, most) if shape >= enough and (shape <= rows or shape == most))
 
 
 def padded_length(length: int, most: int | None = None) -> int:

@@ -197,7 +197,10 @@ def test_a_run_ends_with_models_a_log_and_a_word_on_what_to_do_next(uninterrupte
     assert digest(run) == digest(uninterrupted)
 
 
-@pytest.mark.parametrize("options", [{}, EXACT], ids=["plain", "accumulated, averaged, sampled"])
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param({}, id="plain"), pytest.param(EXACT, id="accumulated, averaged, sampled", marks=pytest.mark.slow)],
+)
 @pytest.mark.fault(36, 51, 56)
 def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(options, uninterrupted, data, home, run, nmt):
     arguments = ["train", data, run, *OPTIONS, *sets("train", options)]

@@ -34,19 +34,32 @@ def report(sha256):
     return Coverage("a.vec", sha256, 3, 0, pieces=8, found=2, running=0.25, most_frequent=[], missing=[])
 
 
-def test_frozen_vectors_come_through_training_and_the_run_needs_their_file_no_more(data, vectors, tmp_path, capsys):
-    arguments = ["train", data, tmp_path / "run", *OPTIONS, "--source-embeddings", vectors]
-    arguments += ["--set", "train.freeze_embeddings=true"]
-    assert call(*arguments, "--max-steps", 4) == 0
-    assert "source embeddings:" in capsys.readouterr().err
-    told = json.loads((tmp_path / "run" / "embeddings.json").read_text())["source"]
-    assert (told["found"], told["vectors"]) == (4, 3)  # in a joint vocabulary UN and DEUX too, by their lower case
-    vectors.unlink()
-    assert call(*arguments, "--max-steps", 8) == 0
-    model = load_model(tmp_path / "run")
+def train_frozen(data, run, vectors, steps):
+    options = [*OPTIONS, "--source-embeddings", vectors, "--set", "train.freeze_embeddings=true", "--max-steps", steps]
+    assert call("train", data, run, *options) == 0
+
+
+def assert_unchanged(run):
+    model = load_model(run)
     for word in ("un", "deux"):
         (id,) = model.source_tokenizer.encode([word])[0]
         np.testing.assert_array_equal(model.parameters["source_embedding"][id], np.float32(VECTORS[word]))
+
+
+def test_frozen_vectors_come_through_training(data, vectors, tmp_path, capsys):
+    train_frozen(data, tmp_path / "run", vectors, 4)
+    assert "source embeddings:" in capsys.readouterr().err
+    told = json.loads((tmp_path / "run" / "embeddings.json").read_text())["source"]
+    assert (told["found"], told["vectors"]) == (4, 3)  # in a joint vocabulary UN and DEUX too, by their lower case
+    assert_unchanged(tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_a_run_that_has_begun_needs_the_file_of_vectors_no_more(data, vectors, tmp_path):
+    train_frozen(data, tmp_path / "run", vectors, 4)
+    vectors.unlink()
+    train_frozen(data, tmp_path / "run", vectors, 8)
+    assert_unchanged(tmp_path / "run")
 
 
 @pytest.mark.slow

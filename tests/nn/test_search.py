@@ -139,6 +139,17 @@ def test_sentences_that_waited_for_a_row_are_translated_as_if_none_had_waited(ro
     jax.tree.map(np.testing.assert_array_equal, run(table, lengths, 0.6, beam, beam, rows), expected)
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_sentence_whose_numbers_are_none_ends_and_leaves_the_others_alone(beam):
+    table = table_of(np.random.default_rng(9), rows=5, max_length=3)
+    expected = run(table, [3] * 5, beam=beam, rows=2)
+    table[1] = np.nan
+    found = run(table, [3] * 5, beam=beam, rows=2)
+    assert not np.isfinite(found.scores[1]).any()
+    for b in (0, 2, 3, 4):
+        np.testing.assert_array_equal(found.ids[b], expected.ids[b])
+
+
 def test_all_rows_done_at_once_and_every_sentence_as_long_as_can_be_are_within_the_records():
     table = np.full((9, V**5, V), -1.0)
     table[:, :, EOS] = -9.0

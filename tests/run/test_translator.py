@@ -22,7 +22,7 @@ from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.decoding import padded_length, row_count
+from nmt_cli.run.decoding import FEWEST, Request, padded_length, row_count
 from nmt_cli.run.reading import Line, grouped, read
 from nmt_cli.run.translation import CUT, EMPTY, LIMIT, SPLIT
 from nmt_cli.run.translator import Translator, check_parameters
@@ -132,7 +132,7 @@ def test_samples_are_as_many_as_asked_for_and_the_same_in_any_order(translator, 
     asked = {"method": "sample", "n_best": 3, "seed": 5}
     found = translator.translate(lines, **asked)
     assert {len(translation.n_best) for translation in found} == {3}
-    again = translator.translate(lines[::-1], **asked, batch_size=3)[::-1]
+    again = translator.translate(lines[::-1], **asked)[::-1]
     assert [[h.text for h in t.n_best] for t in again] == [[h.text for h in t.n_best] for t in found]
 
 
@@ -428,9 +428,16 @@ def test_few_lines_have_a_small_shape(lines, rows):
     most = 4 * rows
     lines = min(lines, most)
     shape = row_count(lines, rows, most)
-    assert lines <= shape <= most
-    assert row_count(1, rows, most) <= 4
+    assert max(lines, FEWEST) <= shape <= most
+    assert row_count(1, rows, most) == FEWEST
     assert len({row_count(n, rows, most) for n in range(1, most + 1)}) <= 4
+
+
+@given(beam=st.integers(1, 12), batch_size=st.integers(1, 64), with_weights=st.booleans())
+def test_products_have_enough_rows_for_numbers_that_do_not_depend_on_how_many(beam, batch_size, with_weights):
+    request = Request(config.Search(beam=beam, batch_size=batch_size), 1, with_weights)
+    assert request.rows * request.width >= FEWEST
+    assert request.most(50) >= FEWEST
 
 
 def test_sentences_of_like_length_are_translated_together(translator, lines):
