@@ -20,13 +20,14 @@ from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.errors import UserError
 from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.decoding import Decoding, Request
+from nmt_cli.run.decoding import Decoding
 from nmt_cli.run.device import Note, batches_at_once, select_device, use_compile_cache
 from nmt_cli.run.forcing import Forcing
 from nmt_cli.run.joining import Part, join
 from nmt_cli.run.lookahead import take_what_is_there
 from nmt_cli.run.model import Model, flatten, load_model
 from nmt_cli.run.reading import Line, Sentence, grouped, read
+from nmt_cli.run.request import Request
 from nmt_cli.run.shapes import Shape, check
 from nmt_cli.run.shortlist import Shortlist
 from nmt_cli.run.translation import Translation

@@ -22,8 +22,8 @@ from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.decoding import FEWEST, Request, padded_length, row_count
-from nmt_cli.run.reading import Line, grouped, read
+from nmt_cli.run.reading import Line, Sentence, grouped, read
+from nmt_cli.run.request import FEWEST, Request, padded_length, row_count
 from nmt_cli.run.translation import CUT, EMPTY, LIMIT, SPLIT
 from nmt_cli.run.translator import Translator, check_parameters
 
@@ -440,9 +440,22 @@ def test_products_have_enough_rows_for_numbers_that_do_not_depend_on_how_many(be
     assert request.most(50) >= FEWEST
 
 
+def test_few_sentences_longer_than_the_others_are_a_batch_alone():
+    request = Request(config.Search(beam=5, batch_size=64), 1, with_weights=False)
+    by_length = [Sentence(0, [4] * length, False) for length in (60, 50, *[20] * 400, *[10] * 5)]
+    assert [len(group) for group in grouped(by_length, request.take)] == [2, 256, 149]
+    assert [len(group) for group in grouped(by_length[-20:], request.take)] == [20]
+
+
+def test_without_a_lexicon_there_is_no_shortlist(translator, lines):
+    with pytest.raises(UserError, match="no shortlist") as error:
+        translator.translate(lines, shortlist=True)
+    assert "--no-shortlist" in error.value.hint
+
+
 def test_sentences_of_like_length_are_translated_together(translator, lines):
     tokenizer = translator.source_tokenizer
-    groups = grouped(read(tokenizer, tokenizer, [Line(line) for line in lines], translator.defaults), lambda longest: 8)
+    groups = grouped(read(tokenizer, tokenizer, [Line(line) for line in lines], translator.defaults), lambda waiting: 8)
     lengths = [[len(sentence.ids) for sentence in group] for group in groups]
     assert sorted(sentence.line for group in groups for sentence in group) == list(range(len(lines)))
     assert all(min(before) >= max(after) for before, after in itertools.pairwise(lengths))
