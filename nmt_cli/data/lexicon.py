@@ -27,8 +27,9 @@ NAME = "lexicon"
 MOST_LINKS = 24_000_000  # of a source and a target position; of a larger corpus, pairs are taken at even distances
 LINKS_AT_A_TIME = 2_000_000
 ROUNDS = 4  # of expectation and maximisation
-LIKELY = 40  # target pieces kept for each source piece
-FREQUENT = 200  # kept for the end of the sentence, which every source has
+LIKELY = 40  # target pieces kept for each source piece, at most
+LEAST = 0.02  # probability of one that is kept
+FREQUENT = 100  # kept for the end of the sentence, which every source has
 
 
 class Links(NamedTuple):
@@ -62,6 +63,8 @@ def learn_lexicon(pairs: Pairs, source_size: int, target_size: int) -> list[NDAr
             expected /= np.bincount(targets, expected)[targets]
             counts += np.bincount(cell, expected, len(cells))
         probability = counts / np.bincount(sources, counts, source_size)[sources]
+    kept = probability >= LEAST
+    cells, sources, probability = cells[kept], sources[kept], probability[kept]
     order = np.lexsort((-probability, sources))
     bounds = np.searchsorted(sources[order], np.arange(source_size + 1))
     targets = (cells % target_size)[order]

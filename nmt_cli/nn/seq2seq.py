@@ -96,9 +96,8 @@ class Seq2Seq(nn.Module):
         projected = None if words.fold is None else words.fold[tokens]
         state, output = self.decoder.step(memory, state, embedded, projected)
         weights = output.weights if output.weights is not None else jnp.zeros((*tokens.shape, memory.mask.shape[1]))
-        logits = Factor(words.output, dtype=self.dtype)(output.attentional) + words.bias
-        if allowed is not None:
-            logits = logits + jnp.where(allowed, 0.0, -jnp.inf)[:, None]
+        bias = words.bias if allowed is None else jnp.where(allowed, words.bias, -jnp.inf)[:, None]  # [B 1 V]
+        logits = Factor(words.output, dtype=self.dtype)(output.attentional) + bias
         tap("output", embedded=embedded, attentional=output.attentional, logits=logits)
         return state, jax.nn.log_softmax(logits), weights
 

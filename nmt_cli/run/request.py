@@ -16,7 +16,7 @@ FEWEST = 4
 FEW = (FEWEST, 32)  # sentences for which there are shapes below that of all rows
 WAITING = 4  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
 SHORTEST_SHAPE = 8  # pieces
-MOST_HYPOTHESES = 320  # at a time, of all lines together: more no longer fit the caches of a processor (measured)
+MOST_HYPOTHESES = 160  # of a batch at a time: more do not fit the caches of a core (measured)
 MOST_TOKENS = 1 << 15  # of the source, padding included, that are encoded at a time
 
 

@@ -66,9 +66,8 @@ class Shortlist:
     def fitted(self, used: NDArray[Any]) -> NDArray[Any]:
         """These pieces and PAD after them, so many as a shape has; the whole vocabulary where that is no more."""
         size = SMALLEST
-        while size < len(used):
-            power = 1 << (size.bit_length() - 1)
-            size = power * 2 if size > power else power * 3 // 2
+        while size < len(used):  # in steps of a quarter of the power of two below
+            size += 1 << (size.bit_length() - 3)
         return np.arange(self.target_size) if size >= self.target_size else np.pad(used, (0, size - len(used)))
 
 

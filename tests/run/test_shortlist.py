@@ -75,4 +75,4 @@ def test_several_models_may_write_what_any_of_them_may():
 
 def test_shapes_are_few():
     sizes = {len(shortlist().fitted(np.arange(count))) for count in range(1, SIZE, 7)}
-    assert sizes == {512, 768, 1024, 1536, SIZE}
+    assert sizes == {512, 640, 768, 896, 1024, 1280, 1536, 1792, SIZE}
