@@ -37,8 +37,14 @@ def test_the_end_of_the_sentence_has_what_is_frequent(monkeypatch):
 
 def test_a_list_has_a_longest_length(monkeypatch):
     monkeypatch.setattr(lexicon, "LIKELY", 3)
+    monkeypatch.setattr(lexicon, "LEAST", 0.0)
     likely = learn_lexicon(pairs_of(lambda piece: piece), SIZE, SIZE)
     assert max(len(likely[piece]) for piece in range(4, SIZE)) == 3
+
+
+def test_what_is_unlikely_is_left_out():
+    likely = learn_lexicon(pairs_of(lambda piece: piece), SIZE, SIZE)
+    assert [ids.tolist() for ids in likely[4:]] == [[piece] for piece in range(4, SIZE)]
 
 
 def test_a_piece_that_was_never_seen_has_an_empty_list():

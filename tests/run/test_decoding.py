@@ -188,9 +188,9 @@ def test_equal_lines_have_equal_samples_and_another_seed_has_others(one, paramet
 @pytest.mark.parametrize(
     ("search", "rows"),
     [
-        ({"beam": 5, "batch_size": 64}, 64),
+        ({"beam": 5, "batch_size": 64}, 32),
         ({"beam": 1000, "batch_size": 64}, 1),
-        ({"method": "mbr", "samples": 100}, 3),
+        ({"method": "mbr", "samples": 50}, 3),
         ({"method": "mbr", "samples": 200}, 1),
     ],
 )

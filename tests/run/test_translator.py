@@ -443,7 +443,7 @@ def test_products_have_enough_rows_for_numbers_that_do_not_depend_on_how_many(be
 def test_few_sentences_longer_than_the_others_are_a_batch_alone():
     request = Request(config.Search(beam=5, batch_size=64), 1, with_weights=False)
     by_length = [Sentence(0, [4] * length, False) for length in (60, 50, *[20] * 400, *[10] * 5)]
-    assert [len(group) for group in grouped(by_length, request.take)] == [2, 256, 149]
+    assert [len(group) for group in grouped(by_length, request.take)] == [2, 128, 128, 128, 21]
     assert [len(group) for group in grouped(by_length[-20:], request.take)] == [20]
 
 
