@@ -120,7 +120,7 @@ def begin(
 ) -> tuple[Step, Any, Any, Array | None]:
     """The step function, what it reads of the source [C S], its first state, and the mask of what is to be covered."""
     model, mask = Ensemble(plan.members, plan.average), source != PAD
-    ids, allowed = (None, None) if shortlist is None else shortlist
+    ids = None if shortlist is None else shortlist.ids
     pieces = plan.members[0].target_size if ids is None else len(ids)
     words = model.words(parameters, ids, fold=pieces <= FEWEST_STEPS * len(source) * plan.width)
 
@@ -129,7 +129,8 @@ def begin(
         return model.step(parameters, words, memories, state, tokens, allowed)
 
     memories, state = model.encode(parameters, source, mask)
-    return step, (memories, allowed), state, None if ranking.beta is None else mask
+    memory = memories, None if shortlist is None else shortlist.allowed
+    return step, memory, state, None if ranking.beta is None else mask
 
 
 def keys(chance: Chance) -> Array:
