@@ -48,7 +48,7 @@ class Decoder(nn.Module):
         if output_kind(config) != "hidden":
             self.kernel = self.param("kernel", initial.matrix(), output_shape(config))
         if config.bridge == "dense":
-            self.bridge = Bridge(config)
+            self.bridge = Bridge(config, self.dtype)
 
     def start(self, annotations: jax.Array, mask: jax.Array, finals: tuple[Any, ...]) -> tuple[Memory, DecoderState]:
         """Memory, and the state before the first step: annotations [B S D], mask [B S], a state of [B D] a layer.
@@ -129,17 +129,10 @@ class Decoder(nn.Module):
         """What the attentional vector is made with."""
         return {} if output_kind(self.config) == "hidden" else {"kernel": Factor(self.kernel, dtype=self.dtype)}
 
-    def project(self, embedded: jax.Array) -> jax.Array:
-        """The embeddings' share of the first cell's gates: [... E] -> [... G] float32."""
-        projected: jax.Array = self.cells[0].project(self.cells[0].input_factors(), embedded)
-        return projected
-
-    def step(
-        self, memory: Memory, state: DecoderState, embedded: jax.Array, projected: jax.Array | None = None
-    ) -> tuple[DecoderState, DecoderOutput]:
-        """One step of search: embedded [B K E], state arrays [B K H]; projected: what `project` makes of embedded."""
+    def step(self, memory: Memory, state: DecoderState, embedded: jax.Array) -> tuple[DecoderState, DecoderOutput]:
+        """One step of search: embedded [B K E], state arrays [B K H]."""
         config = self.config
-        projected = self.project(embedded) if projected is None else projected
+        projected = self.cells[0].project(self.cells[0].input_factors(), embedded)
         factors = {**self.cell_factors(memory), **self.attention_factors(memory), **self.output_factors()}
         state, reading = step(config, factors, state, projected, {})
         attentional = emit(config, factors, reading, embedded, {})
@@ -150,7 +143,7 @@ class Decoder(nn.Module):
     ) -> jax.Array:
         """The teacher-forced decoder: embedded [T B E] of `target_in` -> attentional vectors [T B H]."""
         config = self.config
-        inputs = {"projected": self.project(embedded[:, :, None])}
+        inputs = {"projected": self.cells[0].project(self.cells[0].input_factors(), embedded[:, :, None])}
         in_time, constant = self.dropout_masks(embedded.shape[0], embedded.shape[1], rng)
         cells, attention, output = self.cell_factors(memory), self.attention_factors(memory), self.output_factors()
         if config.input_feeding:
@@ -250,14 +243,18 @@ class Bridge(nn.Module):
     """
 
     config: Model
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, finals: list[Any]) -> list[Any]:
         """States of [B D] for each layer -> states of [B H]."""
         units = self.config.decoder_units
 
+        def product(x: jax.Array, kernel: jax.Array, *_: Any, **__: Any) -> jax.Array:
+            return Factor(kernel, dtype=self.dtype)(x)
+
         def dense(layer: int, name: str, final: jax.Array) -> jax.Array:
-            projected = nn.Dense(units, name=f"{name}_{layer}", param_dtype=jnp.float32)(final)
+            projected = nn.Dense(units, name=f"{name}_{layer}", param_dtype=jnp.float32, dot_general=product)(final)
             return jnp.tanh(projected) if name == "hidden" else projected
 
         return [

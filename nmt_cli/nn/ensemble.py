@@ -29,10 +29,10 @@ class Ensemble(NamedTuple):
         ]
         return tuple(memory for memory, _ in encoded), tuple(state for _, state in encoded)
 
-    def words(self, parameters: Sequence[Any], ids: Array | None = None, fold: bool = False) -> list[Words]:
+    def words(self, parameters: Sequence[Any], ids: Array | None = None) -> list[Words]:
         """Of each member, as `Seq2Seq.words`."""
         return [
-            member.apply({"params": own}, ids, fold, method="words")
+            member.apply({"params": own}, ids, method="words")
             for member, own in zip(self.members, parameters, strict=True)
         ]
 

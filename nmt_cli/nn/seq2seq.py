@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 class Words(NamedTuple):
     """What steps of search read of the target's pieces, made once for all steps: of all V, or of a shortlist of them.
 
-    The fold is what the first cell makes of an embedding; a step then looks it up in place of a product.
+    An embedding's share of the gates is not among it: as one product for all pieces it is rounded otherwise than as
+    one for a few rows, and translations would depend on the size of the batch.
     """
 
     embedding: jax.Array  # [V E] float32
     output: jax.Array  # [H V], as it is multiplied: laid out for that, and rounded
     bias: jax.Array  # [V] float32
-    fold: jax.Array | None = None  # [V G] float32; None: a product at every step
 
 
 class Seq2Seq(nn.Module):
@@ -70,12 +70,12 @@ class Seq2Seq(nn.Module):
         annotations, finals = self.encoder(embedded, mask.T, encoder_rng)
         return self.decoder.start(jnp.swapaxes(annotations, 0, 1), mask, finals)
 
-    def words(self, ids: Array | None = None, fold: bool = False) -> Words:
-        """What steps read of these target pieces [V] int32; None for all. fold: whether with the fold."""
+    def words(self, ids: Array | None = None) -> Words:
+        """What steps read of these target pieces [V] int32; None for all."""
         embedding, table, bias = self.target_embedding, self.table(), self.output_bias
         if ids is not None:
             embedding, table, bias = embedding[ids], table[ids], bias[ids]
-        return Words(embedding, table.T.astype(self.dtype), bias, self.decoder.project(embedding) if fold else None)
+        return Words(embedding, table.T.astype(self.dtype), bias)
 
     def step(
         self,
@@ -93,8 +93,7 @@ class Seq2Seq(nn.Module):
         """
         words = words or self.words()
         embedded = words.embedding[tokens]
-        projected = None if words.fold is None else words.fold[tokens]
-        state, output = self.decoder.step(memory, state, embedded, projected)
+        state, output = self.decoder.step(memory, state, embedded)
         weights = output.weights if output.weights is not None else jnp.zeros((*tokens.shape, memory.mask.shape[1]))
         bias = words.bias if allowed is None else jnp.where(allowed, words.bias, -jnp.inf)[:, None]  # [B 1 V]
         logits = Factor(words.output, dtype=self.dtype)(output.attentional) + bias

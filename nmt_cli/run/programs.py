@@ -21,8 +21,6 @@ from nmt_cli.nn.sampling import Shape, sample
 from nmt_cli.nn.search import best, search
 from nmt_cli.nn.seq2seq import Seq2Seq
 
-FEWEST_STEPS = 4  # that a translation is taken to have, when it is asked whether folding the embeddings pays
-
 
 class Plan(NamedTuple):
     """What a program is made for, besides the shapes of its arrays."""
@@ -120,9 +118,7 @@ def begin(
 ) -> tuple[Step, Any, Any, Array | None]:
     """The step function, what it reads of the source [C S], its first state, and the mask of what is to be covered."""
     model, mask = Ensemble(plan.members, plan.average), source != PAD
-    ids = None if shortlist is None else shortlist.ids
-    pieces = plan.members[0].target_size if ids is None else len(ids)
-    words = model.words(parameters, ids, fold=pieces <= FEWEST_STEPS * len(source) * plan.width)
+    words = model.words(parameters, None if shortlist is None else shortlist.ids)
 
     def step(memory: Any, state: Any, tokens: Array) -> tuple[Any, Array, Array]:
         memories, allowed = memory
