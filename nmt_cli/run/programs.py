@@ -72,8 +72,7 @@ def translate_ids(parameters: Sequence[Any], demand: Demand, *, plan: Plan) -> H
 
     With a shortlist, all target ids are places in it but those that are returned.
     """
-    found = find(parameters, demand, plan)
-    return found if demand.shortlist is None else found._replace(ids=demand.shortlist.ids[found.ids])
+    return as_ids(find(parameters, demand, plan), demand.shortlist)
 
 
 def find(parameters: Sequence[Any], demand: Demand, plan: Plan) -> Hypotheses:
@@ -110,7 +109,13 @@ def force_ids(
 ) -> Hypotheses:
     """Encode a batch [B S] and score its translations, as in `score_ids`."""
     step, memory, state, mask = begin(parameters, source, ranking, plan, shortlist)
-    return score_ids(step, memory, state, targets, lengths, ranking, mask=mask, with_weights=plan.with_weights)
+    found = score_ids(step, memory, state, targets, lengths, ranking, mask=mask, with_weights=plan.with_weights)
+    return as_ids(found, shortlist)
+
+
+def as_ids(found: Hypotheses, shortlist: Places | None) -> Hypotheses:
+    """With ids in the place of places in a shortlist."""
+    return found if shortlist is None else found._replace(ids=shortlist.ids[found.ids])
 
 
 def begin(
