@@ -52,7 +52,7 @@ test: $(INSTALLED) ## The quick tests, on two processes
 	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal -m "not slow"
 
 test-slow: $(INSTALLED) ## The tests that take minutes and all of the fault table; prints its tally and the figures
-	@$(BIN)/python -m pytest --quiet -m "slow or fault"
+	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal -m "slow or fault"
 
 bench: $(INSTALLED) ## Measure speed: every program of tests/benchmarks
 	@for program in tests/benchmarks/*.py; do echo "$$program"; PYTHONPATH=. $(BIN)/python $$program || exit 1; done

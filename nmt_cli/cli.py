@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from nmt_cli import __version__, arguments, calling, translating
-from nmt_cli.process import use_huge_pages
+from nmt_cli.process import keep_memory
 
 app = typer.Typer(
     name="nmt",
@@ -221,5 +221,5 @@ def main() -> None:
 def start() -> None:
     """The `nmt` program: the command line, in a process made fit for it."""
     if sys.argv[1:2] == ["train"]:
-        use_huge_pages()
+        keep_memory()
     main()

@@ -19,6 +19,7 @@ def refusals(config: Any) -> Iterator[Refusal]:
     model = config.model
     yield from encoder(model)
     yield from decoder(model)
+    yield from parameters(model)
     yield from attention(model)
     yield from no_attention(model)
     yield from ties(model, config.data)
@@ -38,6 +39,16 @@ def encoder(model: Any) -> Iterator[Refusal]:
         model.bidirectional and model.reverse_source,
         "model.reverse_source = true changes nothing where the source is read in both directions",
         "set model.bidirectional = false, or model.reverse_source = false",
+    )
+    yield (
+        model.bidirectional_layers > 0 and not model.bidirectional,
+        f"model.bidirectional_layers = {model.bidirectional_layers}, but model.bidirectional = false: none is",
+        "set model.bidirectional = true, or model.bidirectional_layers = 0",
+    )
+    yield (
+        model.bidirectional_layers > model.encoder_layers,
+        f"model.bidirectional_layers = {model.bidirectional_layers} of model.encoder_layers = {model.encoder_layers}",
+        "make it at most encoder_layers, or 0 for all",
     )
     yield (
         model.bridge == "last" and model.encoder_units != model.decoder_units,
@@ -67,6 +78,22 @@ def decoder(model: Any) -> Iterator[Refusal]:
         model.decoder == "gnmt_v2" and model.decoder_layers < 2,
         "model.decoder = 'gnmt_v2' hands the context to the layers above the first, and there are none",
         "set model.decoder_layers = 2 or more, or model.decoder = 'gnmt'",
+    )
+
+
+def parameters(model: Any) -> Iterator[Refusal]:
+    """Layers, and how they begin."""
+    yield (
+        model.residual_from > max(model.encoder_layers, model.decoder_layers),
+        f"model.residual_from = {model.residual_from} is above the last layer of either side, so there is no "
+        "residual connection",
+        "set model.residual_from = 0, or model.encoder_layers or model.decoder_layers to as many",
+    )
+    yield (
+        model.initialization != "glorot" and model.initial_range == 0.0,
+        f"model.initialization = {model.initialization!r} with model.initial_range = 0 begins with zeros everywhere, "
+        "where no unit can become another than the next",
+        "make initial_range larger, or set model.initialization = 'glorot'",
     )
 
 

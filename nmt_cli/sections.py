@@ -7,6 +7,8 @@ from typing import Literal
 
 from nmt_cli.options import option, probability
 
+DECAY = 0.999999  # the slowest: a mean that decays by nothing stays what it began with
+
 
 @dataclass(frozen=True)
 class Data:
@@ -77,8 +79,8 @@ class Train:
         "adam", "adamw", "sgd", "adadelta", "adafactor", "nadam", "radam", "lion", "adagrad", "rmsprop"
     ] = option("adam", "the optimizer, by its name in optax")
     learning_rate: float = option(1e-3, "the peak of the learning rate", least=0.0)
-    beta1: float = option(0.9, "decay of the first moment of the Adam family; momentum of sgd", least=0.0, most=1.0)
-    beta2: float = option(0.98, "decay of the second moment of the Adam family; rho of adadelta", least=0.0, most=1.0)
+    beta1: float = option(0.9, "decay of the first moment of the Adam family; momentum of sgd", least=0.0, most=DECAY)
+    beta2: float = option(0.98, "decay of the second moment of the Adam family; rho of adadelta", least=0.0, most=DECAY)
     epsilon: float = option(1e-8, "added to the denominator of the Adam family and of adadelta", least=0.0)
     weight_decay: float = option(0.01, "decoupled weight decay of adamw and lion", least=0.0)
     schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau", "luong5", "luong10", "luong234"] = option(
@@ -107,7 +109,7 @@ class Train:
     freeze_embeddings: bool = option(False, "keep vectors from these files as they are; other pieces are trained")
     clip_norm: float = option(1.0, "scale gradients down to this global norm; 0 for no clipping", least=0.0)
     ema_decay: float = option(
-        0.0, "decay of the moving average of parameters used to translate; 0 for none", least=0.0, most=1.0
+        0.0, "decay of the moving average of parameters used to translate; 0 for none", least=0.0, most=DECAY
     )
     precision: Literal["auto", "float32", "bfloat16"] = option(
         "auto", "numbers that matrix products multiply; sums, states and parameters stay float32"

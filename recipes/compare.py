@@ -1,11 +1,11 @@
-"""Every system of the story, trained side by side on the same data, and the gain of attention by sentence length.
+"""Every system of the story, trained side by side on the same data.
 
     python recipes/compare.py train --pair de-en data-de test.de test.en --updates 2000 --seeds 1 2 3
-    python recipes/compare.py plot --source test.fr --reference test.en runs/fr-en/bahdanau2015.* runs/fr-en/cho2014.*
+    python recipes/compare.py speed --pair de-en data-de test.de test.en
 
 `train` trains each recipe with `nmt train`, scores it with `nmt eval`, and writes the table of results into README.md
 beside this file. What is finished is not done again, and what was interrupted goes on: run it as often as you like.
-`plot` draws BLEU against the length of the source (Bahdanau et al. 2015, figure 2) and puts it below the table.
+`speed` measures again how fast finished recipes train, a minute each, for a machine that other work was done on beside.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -25,18 +26,14 @@ from pathlib import Path
 from typing import Any
 
 from nmt_cli.config import load_recipe, resolve
-from nmt_cli.data.lines import open_bytes, read_lines
 from nmt_cli.data.store import open_data
 from nmt_cli.errors import Exit, UserError
-from nmt_cli.run import scoring
 from nmt_cli.run.directory import Run, replace_text
 from nmt_cli.run.report import describe
 
 STORY = ("sutskever2014", "cho2014", "bahdanau2015", "luong2015", "tf-nmt", "gnmt2016", "rnmt")
 README = Path(__file__).with_name("README.md")
 BEAM = 5
-BUCKET = 10  # words of source length that share a point of the plot
-FEWEST = 30  # sentences below which the BLEU of a bucket says nothing: they join the bucket before
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class Result:
     bleu: float | None
     signature: str
     parameters: int
-    tokens_per_second: float  # useful target tokens; the median over the lines of the log
+    tokens_per_second: float  # useful target tokens
     minutes: float
     device: str
 
@@ -84,8 +81,8 @@ def train_one(given: argparse.Namespace, pair: Sequence[str], recipe: str, seed:
         sys.exit(trained.returncode)
     scored = evaluate(run, source, reference) if trained.returncode == Exit.OK else {"value": None, "signature": ""}
     test = Path(source).stem
-    result = Result(name, recipe, updates, seed, made_from, given.command, test, *scored.values(), *measured(run))
-    replace_text(file, json.dumps(dataclasses.asdict(result), indent=2) + "\n")
+    result = Result(name, recipe, updates, seed, made_from, told(given), test, *scored.values(), *measured(run))
+    write_result(file, result)
 
 
 def nmt(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -112,17 +109,52 @@ def translations(run: Path, source: str) -> Path:
 
 def measured(run: Path) -> tuple[int, float, float, str]:
     """Parameters, target tokens a second, minutes and device, from what the run wrote down of itself."""
-    facts, log = describe(run), Run(run).metrics()
-    speeds = [record["target_tokens_per_second"] for record in log if record.get("target_tokens_per_second")]
-    minutes = max((record["minutes"] for record in log if "minutes" in record), default=0.0)
+    facts = describe(run)
+    minutes = max((record["minutes"] for record in Run(run).metrics() if "minutes" in record), default=0.0)
     parameters = facts.get("last", {}).get("parameters", 0)
     device = f"{facts['provenance'].get('device', '')}, {os.cpu_count()} cores"
-    return parameters, statistics.median(speeds or [0.0]), minutes, device
+    return parameters, tokens_per_second(run), minutes, device
+
+
+def tokens_per_second(run: Path) -> float:
+    """Useful target tokens: the median over the lines of a run's log."""
+    log = Run(run).metrics()
+    return statistics.median(
+        [record.get("target_tokens_per_second", 0.0) for record in log if "loss" in record] or [0.0]
+    )
+
+
+def speed(given: argparse.Namespace) -> None:
+    """Measure the speed of every recipe that has a result, and write it into the result and the table."""
+    for name, data, *_ in given.pair:
+        for recipe in given.recipes:
+            files = sorted((given.runs / name).glob(f"{recipe}.*.json"))
+            if files:
+                pace = short_run(data, recipe, read_result(files[0]).made_from["set"])
+            for file in files:
+                write_result(file, dataclasses.replace(read_result(file), tokens_per_second=pace))
+    write_section("table", table(read_results(given.runs)), given.readme)
+
+
+def short_run(data: str, recipe: str, settings: Sequence[str]) -> float:
+    """Target tokens a second of a few updates, without translating."""
+    short = ["train.max_steps=60", "train.log_every=10", "train.eval_lines=0"]
+    options = [part for setting in (*settings, *short) for part in ("--set", setting)]
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / recipe
+        if code := nmt("train", data, str(run), "--recipe", recipe, *options).returncode:
+            sys.exit(code)
+        return tokens_per_second(run)
 
 
 def read_result(file: Path) -> Result:
-    """What `train_one` wrote."""
+    """What `write_result` wrote."""
     return Result(**json.loads(file.read_text(encoding="utf-8")))
+
+
+def write_result(file: Path, result: Result) -> None:
+    """What `read_result` reads."""
+    replace_text(file, json.dumps(dataclasses.asdict(result), indent=2) + "\n")
 
 
 def read_results(runs: Path) -> list[Result]:
@@ -185,124 +217,41 @@ def write_section(name: str, text: str, readme: Path) -> None:
     replace_text(readme, f"{before}{begin}\n{text}\n{end}{after}")
 
 
-@dataclass(frozen=True)
-class Bucket:
-    """Sentences of similar length, in words of the source: both ends included."""
-
-    shortest: int
-    longest: int
-    lines: list[int]  # their numbers
-
-
-def plot(given: argparse.Namespace) -> None:
-    """Draw BLEU against source length for some runs, and write the figure into README.md."""
-    sources, references = read_text(given.source), read_text(given.reference)
-    scoring.check_counts(sources, [references], [given.source, given.reference])
-    buckets = by_length([len(source.split()) for source in sources])
-    curves = {}
-    for run in given.run:
-        if not translations(run, given.source).exists():
-            evaluate(run, given.source, given.reference)
-        translated = read_text(translations(run, given.source))
-        scoring.check_counts(translated, [references], [str(translations(run, given.source)), given.reference])
-        curves[run.name.partition(".")[0]] = [bleu(translated, references, bucket) for bucket in buckets]
-    draw(given.output, buckets, curves)
-    write_section("plot", figure_text(given, buckets, curves), given.readme)
-
-
-def read_text(path: str) -> list[str]:
-    """The lines of a file."""
-    with open_bytes(path) as stream:
-        return list(read_lines(stream, path))
-
-
-def by_length(lengths: Sequence[int]) -> list[Bucket]:
-    """Lines by their length: 1 to 10 words, 11 to 20, ...; too few of them join the bucket before."""
-    buckets: list[Bucket] = []
-    for start in range(1, max(lengths) + 1, BUCKET):
-        lines = [line for line, length in enumerate(lengths) if start <= max(length, 1) < start + BUCKET]
-        if len(lines) >= FEWEST or not buckets:
-            buckets.append(Bucket(start, start + BUCKET - 1, lines))
-        elif lines:
-            before = buckets.pop()
-            buckets.append(Bucket(before.shortest, start + BUCKET - 1, before.lines + lines))
-    return buckets
-
-
-def bleu(translated: Sequence[str], references: Sequence[str], bucket: Bucket) -> float:
-    """The corpus BLEU of the sentences in a bucket."""
-    return scoring.corpus_score("bleu", [translated[n] for n in bucket.lines], [references[n] for n in bucket.lines])
-
-
-def draw(path: Path, buckets: Sequence[Bucket], curves: dict[str, list[float]]) -> None:
-    """The figure, with matplotlib; the same curves give the same bytes."""
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
-        sys.exit("the plot is drawn by matplotlib: pip install 'nmt-cli[plot]'")
-    mpl.rcParams |= {"svg.hashsalt": "nmt", "svg.fonttype": "none", "font.family": "sans-serif"}
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    for (name, values), marker in zip(curves.items(), "osD^vPX*" * len(curves), strict=False):
-        axes.plot(range(len(buckets)), values, marker=marker, label=name)
-    axes.set_xticks(range(len(buckets)), [f"{bucket.shortest}-{bucket.longest}" for bucket in buckets])
-    axes.set(xlabel="words in the source sentence", ylabel="BLEU")
-    axes.set_ylim(bottom=0)
-    axes.grid(color="#dddddd")
-    axes.legend(frameon=False)
-    figure.savefig(path, metadata={"Date": None})
-
-
-def figure_text(given: argparse.Namespace, buckets: Sequence[Bucket], curves: dict[str, list[float]]) -> str:
-    """Markdown: the figure, the command that made it and the numbers in it."""
-    heads = [f"{bucket.shortest}-{bucket.longest}" for bucket in buckets]
-    lines = [
-        ["words in the source", *heads],
-        ["---"] * (len(heads) + 1),
-        ["sentences", *(f"{len(bucket.lines):,}" for bucket in buckets)],
-        *([name, *(f"{value:.1f}" for value in values)] for name, values in curves.items()),
-    ]
-    numbers = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    image = f"![BLEU against the length of the source: {', '.join(curves)}]({given.output.name})"
-    return f"{image}\n\n{numbers}\n\nMade by\n\n```\n{given.command}\n```"
-
-
 def arguments() -> argparse.ArgumentParser:
     """The command line of this script."""
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--readme", type=Path, default=README, help="the file that the results are written into")
+    shared.add_argument(
+        "--pair", nargs=4, action="append", required=True, metavar=("NAME", "DATA", "SOURCE", "REFERENCE"),
+        help="a name, what `nmt prepare` made, and a test set; may be repeated",
+    )  # fmt: skip
+    shared.add_argument("--recipes", nargs="+", default=STORY, metavar="RECIPE")
+    shared.add_argument("--runs", type=Path, default=Path("runs"), help="where runs and their results are kept")
+    shared.add_argument("--readme", type=Path, default=README, help="the file that the table is written into")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     training = commands.add_parser("train", parents=[shared], help="train, score and write the table")
     training.set_defaults(do=train)
-    training.add_argument(
-        "--pair", nargs=4, action="append", required=True, metavar=("NAME", "DATA", "SOURCE", "REFERENCE"),
-        help="a name, what `nmt prepare` made, and a test set; may be repeated",
-    )  # fmt: skip
-    training.add_argument("--recipes", nargs="+", default=STORY, metavar="RECIPE")
     training.add_argument("--updates", type=int, help="updates of every run; without it, what each recipe says")
     training.add_argument("--minutes", type=float, help="the longest that a run may train")
     training.add_argument("--seeds", type=int, nargs="+", default=[1])
     training.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for every run")
-    training.add_argument("--runs", type=Path, default=Path("runs"), help="where runs and their results are kept")
-    plotting = commands.add_parser("plot", parents=[shared], help="draw BLEU against source length")
-    plotting.set_defaults(do=plot)
-    plotting.add_argument("--source", required=True)
-    plotting.add_argument("--reference", required=True)
-    plotting.add_argument("--output", type=Path, default=README.with_name("attention-by-length.svg"))
-    plotting.add_argument("run", nargs="+", type=Path, help="runs, for example one with attention and one without")
+    timing = commands.add_parser("speed", parents=[shared], help="measure again how fast finished recipes train")
+    timing.set_defaults(do=speed)
     return parser
 
 
-def told(words: Sequence[str]) -> str:
-    """The command as it was given, but for where the files were."""
-    return shlex.join(["python", "recipes/compare.py", *(Path(word).name if "/" in word else word for word in words)])
+def told(given: argparse.Namespace) -> str:
+    """The command that trains them all again: as given, but for where files were and which recipes it was for."""
+    pairs = [word for pair in given.pair for word in ("--pair", pair[0], *(Path(file).name for file in pair[1:]))]
+    updates = ["--updates", str(given.updates)] if given.updates else []
+    minutes = ["--minutes", f"{given.minutes:g}"] if given.minutes else []
+    settings = [word for setting in given.set for word in ("--set", setting)]
+    words = ["train", *pairs, *updates, *minutes, "--seeds", *map(str, given.seeds), *settings]
+    return shlex.join(["python", "recipes/compare.py", *words])
 
 
 def main() -> None:
     given = arguments().parse_args()
-    given.command = told(sys.argv[1:])
     try:
         given.do(given)
     except UserError as error:

@@ -68,6 +68,15 @@ def test_every_pair_has_a_table_with_its_test_set_signature_and_command(compare,
         assert told in text
 
 
+def test_the_command_told_makes_the_whole_table_and_names_no_folder(compare):
+    pair = ["--pair", "de-en", "/home/me/data", "/home/me/test.de", "/home/me/test.en"]
+    options = ["--recipes", "rnmt", "--updates", "9", "--set", "model.dropout=0", "--runs", "/home/me/runs"]
+    told = compare.told(compare.arguments().parse_args(["train", *pair, *options]))
+    assert told == (
+        "python recipes/compare.py train --pair de-en data test.de test.en --updates 9 --seeds 1 --set model.dropout=0"
+    )
+
+
 def test_only_its_own_section_of_the_readme_is_written(compare, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(MARKED)
@@ -91,34 +100,6 @@ def test_the_shipped_readme_has_both_sections(compare, tmp_path):
     assert all(f"new {section}" in readme.read_text(encoding="utf-8") for section in ("table", "plot"))
 
 
-def test_lines_are_grouped_by_length_and_none_is_lost(compare):
-    lengths = [5] * 40 + [15] * 50 + [35] * 3 + [0]
-    buckets = compare.by_length(lengths)
-    assert [(bucket.shortest, bucket.longest, len(bucket.lines)) for bucket in buckets] == [(1, 10, 41), (11, 40, 53)]
-    assert sorted(line for bucket in buckets for line in bucket.lines) == list(range(len(lengths)))
-
-
-def test_bleu_of_a_bucket_is_that_of_its_sentences_alone(compare):
-    right, wrong = "the cat is on the mat today", "nothing of the sort was ever said"
-    bucket = compare.Bucket(1, 10, [0, 2])
-    assert compare.bleu([right, wrong, right], [right] * 3, bucket) == pytest.approx(100.0)
-
-
-def test_a_plot_without_matplotlib_says_how_to_get_it(compare, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(SystemExit, match=r"nmt-cli\[plot\]"):
-        compare.draw(tmp_path / "plot.svg", [], {})
-
-
-def test_a_plot_is_the_same_bytes_again(compare, tmp_path):
-    pytest.importorskip("matplotlib", reason="the plot is drawn by matplotlib, of the extra `plot`")
-    buckets = [compare.Bucket(1, 10, [0]), compare.Bucket(11, 20, [1])]
-    for name in ("one.svg", "two.svg"):
-        compare.draw(tmp_path / name, buckets, {"bahdanau2015": [30.0, 28.0], "cho2014": [20.0, 10.0]})
-    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
-    assert b"words in the source sentence" in (tmp_path / "one.svg").read_bytes()
-
-
 @pytest.mark.slow
 def test_recipes_are_trained_scored_and_not_trained_again(tmp_path):
     source, target, readme = tmp_path / "train.fr", tmp_path / "train.en", tmp_path / "README.md"
@@ -130,21 +111,12 @@ def test_recipes_are_trained_scored_and_not_trained_again(tmp_path):
     prepare = [sys.executable, "-m", "nmt_cli", "prepare", tmp_path / "data", *sides]
     subprocess.run([*prepare, "--set", "data.tokenizer=word"], check=True, env=environment)
     pair = ["--pair", "fr-en", tmp_path / "data", source, target]
-    options = [
-        "--recipes",
-        "bahdanau2015",
-        "cho2014",
-        "--updates",
-        "2",
-        "--readme",
-        readme,
-        "--runs",
-        tmp_path / "runs",
-    ]
+    recipes = ["--recipes", "bahdanau2015", "cho2014"]
+    written_to = ["--readme", readme, "--runs", tmp_path / "runs"]
     small = [part for setting in SMALL for part in ("--set", setting)]
 
     def run():
-        command = [sys.executable, SCRIPT, "train", *pair, *options, *small]
+        command = [sys.executable, SCRIPT, "train", *pair, *recipes, "--updates", "2", *written_to, *small]
         return subprocess.run(command, check=True, env=environment, capture_output=True, text=True).stderr
 
     assert run().count("$ nmt train") == 2
@@ -152,8 +124,15 @@ def test_recipes_are_trained_scored_and_not_trained_again(tmp_path):
     assert "[bahdanau2015]" in written
     assert "[cho2014]" in written
     assert str(tmp_path) not in written
-    kept = json.loads((tmp_path / "runs" / "fr-en" / "cho2014.2.1.json").read_text())
-    assert kept["parameters"] > 0
-    assert kept["tokens_per_second"] > 0
+    results = tmp_path / "runs" / "fr-en"
+    kept = {recipe: json.loads((results / f"{recipe}.2.1.json").read_text()) for recipe in ("bahdanau2015", "cho2014")}
+    assert all(result["parameters"] > 0 for result in kept.values())
+    assert all(result["tokens_per_second"] > 0 for result in kept.values())
     assert "$ nmt" not in run()
     assert readme.read_text() == written
+    command = [sys.executable, SCRIPT, "speed", *pair, *recipes[:2], *written_to]
+    subprocess.run(command, check=True, env=environment)
+    assert readme.read_text() != written
+    again = {recipe: json.loads((results / f"{recipe}.2.1.json").read_text()) for recipe in kept}
+    assert again["bahdanau2015"]["tokens_per_second"] != kept["bahdanau2015"]["tokens_per_second"]
+    assert again["cho2014"] == kept["cho2014"]

@@ -150,7 +150,7 @@ def train(sitting: Sitting, interrupts: Interrupts, strict: bool) -> None:
 
 def begin(sitting: Sitting, model: Seq2Seq, strict: bool) -> tuple[TrainState, Standing]:
     """The state to go on from: the newest checkpoint's, or a new one."""
-    place, data, settings = sitting.run, sitting.data, sitting.config.train
+    place, data, settings, note = sitting.run, sitting.data, sitting.config.train, sitting.display.note
     one = np.ones((1, 1), np.int32)
     batch = Batch(one, one > 0, one, one, one > 0)
 
@@ -160,16 +160,16 @@ def begin(sitting: Sitting, model: Seq2Seq, strict: bool) -> tuple[TrainState, S
 
     restored = checkpoint.restore(place, jax.eval_shape(fresh, no_vectors(sitting.config)), strict=strict)
     if restored is None:
-        state = jax.jit(fresh)(read_vectors(place, data, sitting.config, sitting.display.note))
+        state = jax.jit(fresh)(read_vectors(place, data, sitting.config, note))
         size = sum(array.size for array in jax.tree.leaves(state.params))
-        what = f"{size:,} parameters, {settings.precision}, {data.pair_count:,} pairs"
-        sitting.display.note(f"new run {place.path}: {what}")
+        note(f"new run {place.path}: {size:,} parameters, {settings.precision}, {data.pair_count:,} pairs")
+        place.rewind_log(0, 0)  # a sitting that was killed before its first checkpoint may have begun one
         return state, Standing(data.hash)
     step, state, progress = restored
     standing = Standing(**progress)
     refuse_other_data(place, data, standing.data_hash)
     place.rewind_log(step, standing.validated)
-    sitting.display.note(f"going on from step {step:,} of {place.path}")
+    note(f"going on from step {step:,} of {place.path}")
     return jax.device_put(state), standing
 
 

@@ -18,6 +18,7 @@ from nmt_cli.config import Model
 from nmt_cli.nn.initializers import Initial
 from nmt_cli.nn.products import batched
 from nmt_cli.nn.recurrence import Factor
+from nmt_cli.nn.sums import softmax, total
 from nmt_cli.nn.taps import tap
 
 
@@ -194,9 +195,9 @@ def additive_energies(query: jax.Array, keys: jax.Array, vector: jax.Array) -> j
     """sum over A of vector * tanh(query + keys): [B Q A], [B 1|Q S A], [A] -> [B Q S]; [N A/N] -> [B N Q S]."""
     hidden = jnp.tanh(query[:, :, None] + keys)  # [B Q S A]
     if vector.ndim == 1:
-        return jnp.sum(hidden * vector, axis=-1)
+        return total(hidden * vector)[..., 0]
     heads = hidden.reshape(*hidden.shape[:-1], *vector.shape)  # [B Q S N A/N]
-    return jnp.moveaxis(jnp.sum(heads * vector, axis=-1), -1, 1)
+    return jnp.moveaxis(total(heads * vector)[..., 0], -1, 1)
 
 
 class Position(nn.Module):
@@ -217,7 +218,7 @@ class Position(nn.Module):
     @staticmethod
     def position(factors: dict[str, Any], query: jax.Array, lengths: jax.Array) -> jax.Array:
         """[B Q H], [B 1] -> [B Q] float32, counted from 1."""
-        return lengths * jax.nn.sigmoid(jnp.sum(jnp.tanh(factors["kernel"](query)) * factors["vector"], axis=-1))
+        return lengths * jax.nn.sigmoid(total(jnp.tanh(factors["kernel"](query)) * factors["vector"])[..., 0])
 
 
 def look(
@@ -275,7 +276,7 @@ def attend(
     energies: [B Q S] (or [B N Q S] and context [B Q N D/N]); mask: bool; scale: what weights are multiplied with.
     A row of the mask without any token gives weights of zero.
     """
-    weights = jax.nn.softmax(jnp.where(mask, energies, jnp.finfo(energies.dtype).min), axis=-1)
+    weights = softmax(jnp.where(mask, energies, jnp.finfo(energies.dtype).min))
     weights = jnp.where(mask, weights if scale is None else weights * scale, 0.0)
     return weights, values(weights)
 

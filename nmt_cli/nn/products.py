@@ -57,9 +57,13 @@ def sum_of_outer(x: jax.Array, y: jax.Array) -> jax.Array:
     and so is the result, or a transpose of it would be folded into the product, which then fails when it runs.
     """
     if x.dtype == jnp.bfloat16 and jax.default_backend() == "cpu":
-        in_rows = Layout(major_to_minor=(0, 1))
-        return with_layout_constraint(product("hn,ng->hg", with_layout_constraint(x.T, in_rows), y), in_rows)
+        return in_rows(product("hn,ng->hg", in_rows(x.T), y))
     return product("nh,ng->hg", x, y)
+
+
+def in_rows(x: jax.Array) -> jax.Array:
+    """The matrix, laid out in memory row by row."""
+    return with_layout_constraint(x, Layout(major_to_minor=(0, 1)))
 
 
 def rounded(x: jax.Array, dtype: Any) -> jax.Array:

@@ -10,7 +10,7 @@ attention, input feeding.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,26 @@ from jax import lax
 from nmt_cli.nn.products import as_bits, from_bits, gradient_of_array, gradient_of_x, multiply
 
 Step = Callable[[Any, Any, Any], tuple[Any, Any]]
+
+
+@jax.tree_util.register_pytree_node_class
+class Once:
+    """A list of arrays as a pytree in which an array that stands there twice is one leaf, and is kept once.
+
+    Where a step adds products and a projected input, all of them have the same gradient.
+    """
+
+    def __init__(self, arrays: Sequence[Any]) -> None:
+        self.arrays = arrays
+
+    def tree_flatten(self) -> tuple[list[Any], tuple[int, ...]]:
+        distinct = {id(array): array for array in self.arrays}
+        places = {name: place for place, name in enumerate(distinct)}
+        return list(distinct.values()), tuple(places[id(array)] for array in self.arrays)
+
+    @classmethod
+    def tree_unflatten(cls, places: tuple[int, ...], leaves: Sequence[Any]) -> Once:
+        return cls([leaves[place] for place in places])
 
 
 @jax.tree_util.register_pytree_node_class
@@ -124,7 +144,7 @@ def scan_backward(step: Step, reverse: bool, residuals: Any, gradient: Any) -> t
     factors, arrays, merge = partition(constants, is_factor)
     rounded = [factor.rounded() for factor in factors]
     smooth, discrete, merge_arrays = partition(arrays, is_smooth)
-    _, discrete_inputs, merge_inputs = partition(inputs, is_smooth)
+    smooth_inputs, discrete_inputs, merge_inputs = partition(inputs, is_smooth)
 
     def body(carry: tuple[Any, Any], xs: Any) -> tuple[Any, Any]:
         (d_state, d_smooth), (x, state, results, d_output) = carry, xs
@@ -137,14 +157,17 @@ def scan_backward(step: Step, reverse: bool, residuals: Any, gradient: Any) -> t
 
         _, pullback, seen = jax.vjp(replayed, smooth, results, state, smooth_x, has_aux=True)
         d_smooth_t, d_results, d_state, d_x = pullback((d_state, d_output))
-        d_results = [d.astype(x.dtype) for d, x in zip(d_results, seen, strict=True)]
-        return (d_state, jax.tree.map(jnp.add, d_smooth, d_smooth_t)), (jax.tree.map(as_bits, (seen, d_results)), d_x)
+        types = {id(d): x.dtype for d, x in zip(d_results, seen, strict=True)}
+        made = jax.tree.map(lambda d: d.astype(types.get(id(d), d.dtype)), Once([*d_results, *d_x]))
+        return (d_state, jax.tree.map(jnp.add, d_smooth, d_smooth_t)), jax.tree.map(as_bits, (seen, made))
 
     d_last, d_outputs = gradient
     start = (d_last, jax.tree.map(jnp.zeros_like, smooth))
     steps = (inputs, states, results, d_outputs)
-    (d_state, d_smooth), (products, d_inputs) = lax.scan(body, start, steps, reverse=not reverse)
-    seen, d_results = jax.tree.map(from_bits, products)
+    (d_state, d_smooth), made = lax.scan(body, start, steps, reverse=not reverse)
+    seen, gradients = jax.tree.map(from_bits, made)
+    d_results, d_inputs = gradients.arrays[: len(seen)], gradients.arrays[len(seen) :]
+    d_inputs = [d.astype(x.dtype) for d, x in zip(d_inputs, smooth_inputs, strict=True)]
     d_factors = [factor_gradient(*each) for each in zip(factors, seen, d_results, strict=True)]
     d_constants = merge(d_factors, merge_arrays(d_smooth, [None] * len(discrete)))
     return d_constants, d_state, merge_inputs(d_inputs, [None] * len(discrete_inputs))

@@ -24,12 +24,11 @@ from nmt_cli.run.reading import Sentence
 from nmt_cli.run.request import (
     FEWEST,
     Request,
+    longest_source,
     longest_translation,
     most_pieces,
     padded_length,
     row_count,
-    sentence_count,
-    source_length,
 )
 from nmt_cli.run.shortlist import Shortlist
 
@@ -78,7 +77,7 @@ class Decoding:
         asked = request.search
         most = max(FEWEST, asked.batch_size)
         rows = row_count(len(group), most, most)
-        source = padded([sentence.ids for sentence in group], rows, asked.max_length + 1)
+        source = padded_sources(group, rows, request)
         target = padded([[*ids, EOS] for ids in targets], rows)
         lengths = in_rows([len(ids) + 1 for ids in targets], rows)
         plan = Plan(self.models(asked), asked.ensemble, target.shape[1], rows, 1, 1, request.with_weights)
@@ -96,14 +95,14 @@ class Decoding:
         if not request.search.shortlist:
             return demand(group, request)
         assert self.shortlist is not None  # or the translator had refused the request
-        narrowed = self.shortlist.narrow(group, sentence_count(group, request))
+        narrowed = self.shortlist.narrow(group, request.sentence_count(group))
         return demand(narrowed.sentences, request)._replace(shortlist=Places(narrowed.ids, narrowed.allowed))
 
     def plan(self, group: Sequence[Sentence], request: Request) -> Plan:
         """What the program for a batch is made for."""
         asked = request.search
         extra = max(most_pieces(sentence, asked) - longest_translation(len(sentence.ids), asked) for sentence in group)
-        longest = longest_translation(source_length(group, asked), asked)
+        longest = longest_translation(request.source_shape(longest_source(group)), asked)
         return Plan(
             members=self.models(asked),
             average=asked.ensemble,
@@ -143,10 +142,10 @@ class Decoding:
 def demand(group: Sequence[Sentence], request: Request) -> Demand:
     """What is asked of a batch, as arrays."""
     asked = request.search
-    rows = sentence_count(group, request)
+    rows = request.sentence_count(group)
     most = in_rows([most_pieces(sentence, asked) for sentence in group], rows)
     return Demand(
-        source=padded([sentence.ids for sentence in group], rows, asked.max_length + 1),
+        source=padded_sources(group, rows, request),
         ranking=ranking(asked),
         max_lengths=most,
         min_lengths=np.minimum(most, np.int32(asked.min_output)) if asked.min_output else None,
@@ -193,9 +192,14 @@ def phrases(asked: Sequence[Sequence[Sequence[int]]], rows: int) -> np.ndarray |
     return ids
 
 
-def padded(sequences: Sequence[Sequence[int]], rows: int, most: int | None = None) -> np.ndarray:
-    """Ids as one array, PAD elsewhere, in the smallest shape that holds them; its length is at most `most`."""
-    ids = np.full((rows, padded_length(max(map(len, sequences)), most)), PAD, np.int32)
+def padded_sources(group: Sequence[Sentence], rows: int, request: Request) -> np.ndarray:
+    """[C S] int32"""
+    return padded([sentence.ids for sentence in group], rows, request.source_shape(longest_source(group)))
+
+
+def padded(sequences: Sequence[Sequence[int]], rows: int, length: int | None = None) -> np.ndarray:
+    """Ids as one array, PAD elsewhere, of this length or of that of the smallest shape that holds them."""
+    ids = np.full((rows, length or padded_length(max(map(len, sequences)))), PAD, np.int32)
     for row, sequence in enumerate(sequences):
         ids[row, : len(sequence)] = sequence
     return ids

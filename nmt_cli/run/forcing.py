@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -66,10 +67,12 @@ class Forcing(NamedTuple):
         ]
 
     def batches(self, pairs: list[Pair]) -> Iterator[list[Pair]]:
-        """Batches of pairs of like length, the longest first."""
-        ordered = sorted(pairs, key=lambda pair: (-len(pair.target), -len(pair.sentence.ids)))
-        size = self.request.search.batch_size
-        return (ordered[start : start + size] for start in range(0, len(ordered), size))
+        """Batches of pairs whose sources are padded as search pads them, those of like translations together."""
+        size, shape = self.request.search.batch_size, self.request.source_shape
+        ordered = sorted(pairs, key=lambda pair: (-shape(len(pair.sentence.ids)), -len(pair.target)))
+        for _, alike in groupby(ordered, key=lambda pair: shape(len(pair.sentence.ids))):
+            waiting = list(alike)
+            yield from (waiting[start : start + size] for start in range(0, len(waiting), size))
 
     def result(self, source: str, target: str, pair: Pair, row: int, found: Hypotheses) -> Translation:
         """One row of what was found. source, target: the lines as they were given."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from nmt_cli import config
@@ -86,11 +87,17 @@ def wished(tokenizer: Tokenizer, line: Line, sentences: list[Sentence]) -> list[
     return [first._replace(prefix=prefix, required=required), *others]
 
 
-def grouped(sentences: Sequence[Sentence], take: Callable[[Sequence[Sentence]], int]) -> list[list[Sentence]]:
-    """Batches of sentences of like length, the longest first. take: how many of those that are left, in that order."""
-    waiting, groups = sorted(sentences, key=lambda sentence: -len(sentence.ids)), []
-    while waiting:
-        count = take(waiting)
-        groups.append(waiting[:count])
-        waiting = waiting[count:]
+def grouped(
+    sentences: Sequence[Sentence], shape: Callable[[int], int], most: Callable[[int], int]
+) -> list[list[Sentence]]:
+    """Batches of sentences whose lengths are padded to the same one, the longest first.
+
+    How far a sentence is padded follows from itself alone: sums over another length round otherwise.
+    shape: what a length is padded to. most: how many sentences of that length a batch has.
+    """
+    groups = []
+    by_length = sorted(sentences, key=lambda sentence: -len(sentence.ids))
+    for length, alike in groupby(by_length, key=lambda sentence: shape(len(sentence.ids))):
+        waiting = list(alike)
+        groups += [waiting[start : start + most(length)] for start in range(0, len(waiting), most(length))]
     return groups

@@ -50,28 +50,24 @@ class Request(NamedTuple):
         """Lines translated at a time."""
         return max(-(-FEWEST // self.width), min(self.search.batch_size, MOST_HYPOTHESES // self.width))
 
-    def most(self, longest: int) -> int:
-        """Most sentences that are given to the search at a time, when the longest source has so many ids."""
+    def source_shape(self, length: int) -> int:
+        """S: what a source of so many ids is padded to."""
+        return padded_length(length, self.search.max_length + 1)
+
+    def most(self, length: int) -> int:
+        """Most sentences that are given to the search at a time, padded to this length."""
         if self.with_weights:  # they are recorded for all who wait, too
             return max(FEWEST, self.rows)
-        tokens = padded_length(longest, self.search.max_length + 1)
-        return max(FEWEST, min(WAITING * self.rows, max(self.rows, MOST_TOKENS // tokens)))
+        return max(FEWEST, min(WAITING * self.rows, max(self.rows, MOST_TOKENS // length)))
 
-    def take(self, waiting: Sequence[Sentence]) -> int:
-        """How many of the sentences that wait, the longest first, are given to the search together.
-
-        Where few of many are of the longest shape, they are a batch alone, or all would be padded to their length.
-        """
-        longest, few = len(waiting[0].ids), FEW[-1]
-        shape = padded_length(longest)
-        outliers = sum(padded_length(len(sentence.ids)) == shape for sentence in waiting[: few + 1])
-        most = self.most(longest)
-        return min(outliers, most) if outliers <= few < len(waiting) else most
+    def sentence_count(self, group: Sequence[Sentence]) -> int:
+        """C of a batch."""
+        return row_count(len(group), self.rows, self.most(self.source_shape(longest_source(group))))
 
 
-def source_length(group: Sequence[Sentence], asked: config.Search) -> int:
-    """S of a batch."""
-    return padded_length(max(len(sentence.ids) for sentence in group), asked.max_length + 1)
+def longest_source(group: Sequence[Sentence]) -> int:
+    """Ids in the longest source."""
+    return max(len(sentence.ids) for sentence in group)
 
 
 def most_pieces(sentence: Sentence, asked: config.Search) -> int:
@@ -86,15 +82,11 @@ def longest_translation(length: int, search: config.Search) -> int:
     return max(min(longest, search.max_output or longest), search.min_output)
 
 
-def sentence_count(group: Sequence[Sentence], request: Request) -> int:
-    """C of a batch."""
-    return row_count(len(group), request.rows, request.most(max(len(sentence.ids) for sentence in group)))
-
-
 def row_count(lines: int, rows: int, most: int) -> int:
     """Sentences in the smallest shape that holds this many lines: a few, all rows, or as many as may wait for them."""
     enough = max(lines, FEWEST)
-    return min(shape for shape in (*FEW, rows, most) if shape >= enough and (shape <= rows or shape == most))
+    fitting = (shape for shape in (*FEW, rows, most) if shape <= max(rows, FEWEST) or shape == most)
+    return min(shape for shape in fitting if shape >= enough)
 
 
 def padded_length(length: int, most: int | None = None) -> int:

@@ -165,7 +165,7 @@ class Translator:
         writer = Writer(source, target, request, unknown)
         needed = request._replace(with_weights=request.with_weights or unknown is not None)
         parts: list[list[Part]] = [[] for _ in lines]
-        for group, found in self.search(grouped(sentences, needed.take), needed):
+        for group, found in self.search(grouped(sentences, needed.source_shape, needed.most), needed):
             for row, sentence in enumerate(group):
                 line = asked[sentence.line].text
                 parts[sentence.line].append((sentence, writer.write(line, sentence, row, found)))

@@ -111,7 +111,10 @@ def plot(panels: list[Panel], figure: Any) -> None:
     for panel, axes in zip(panels, figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0], strict=True):
         for colour, (name, points) in zip(COLOURS, panel.lines.items(), strict=False):
             axes.plot(*zip(*points, strict=True), color=colour, label=name)
-        axes.set_title(panel.title, loc="left", fontsize=10)
-        axes.legend(frameon=False, fontsize=8)
+        axes.set_title(panel.title, loc="left", fontsize=11, color=INK)
         axes.grid(color=RULE)
-    axes.set_xlabel("step")
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0, labelsize=9, labelcolor=SOFT)
+        if len(panel.lines) > 1:
+            axes.legend(frameon=False, fontsize=9)
+    axes.set_xlabel("step", fontsize=9, color=SOFT)

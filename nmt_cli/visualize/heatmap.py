@@ -12,7 +12,7 @@ import numpy as np
 from nmt_cli.batch import EOS
 from nmt_cli.data.vocabulary import SPACE_MARK
 from nmt_cli.errors import UserError
-from nmt_cli.visualize.images import INK, document, write_image
+from nmt_cli.visualize.images import INK, RULE, document, write_image
 from nmt_cli.visualize.trace import Token, Walk
 
 CELL = 28  # pixels
@@ -25,7 +25,7 @@ def write_heatmap(walk: Walk, path: Path) -> None:
         raise UserError(f"{walk.model} has no attention, so there is no alignment to draw", "leave out --heatmap")
     weights = mean_weights(walk)
     labels = [label(token) for token in walk.source], [label(token) for token in walk.target]
-    inches = (2.0 + 0.32 * weights.shape[1], 1.6 + 0.32 * weights.shape[0])
+    inches = (1.6 + 0.34 * weights.shape[1], 1.2 + 0.34 * weights.shape[0])
     write_image(path, partial(as_svg, weights, *labels), partial(plot, weights, *labels), inches)
 
 
@@ -65,6 +65,10 @@ def plot(weights: np.ndarray, source: list[str], target: list[str], figure: Any)
     axes = figure.subplots()
     axes.imshow(weights, cmap="Greys", vmin=0.0, vmax=1.0, aspect="equal")
     axes.xaxis.tick_top()
-    axes.set_xticks(range(len(source)), source, rotation=48, ha="left", parse_math=False)
+    axes.set_xticks(range(len(source)), source, rotation=48, ha="left", rotation_mode="anchor", parse_math=False)
     axes.set_yticks(range(len(target)), target, parse_math=False)
-    axes.tick_params(length=0)
+    axes.set_xticks([place - 0.5 for place in range(1, len(source))], minor=True)
+    axes.set_yticks([place - 0.5 for place in range(1, len(target))], minor=True)
+    axes.grid(which="minor", color=RULE, linewidth=0.5)
+    axes.tick_params(which="both", length=0, labelsize=9, labelcolor=INK)
+    axes.spines[:].set_color(RULE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from nmt_cli import config
 from nmt_cli.nn.encoder import is_residual
 from nmt_cli.nn.taps import Tap
 from nmt_cli.visualize.trace import Array, Attention, Cell, Choice, Decoder, Encoder, Run, Token, Values
+
+ORDERED = ("state", "attention", "combine", "output")  # taps that are parts of a decoder's step
 
 
 def encoder_of(heard: Sequence[Tap]) -> Encoder:
@@ -43,6 +46,7 @@ def decoder_of(
     """All steps, of what was heard in each."""
     output = said_as("output", steps)
     return Decoder(
+        order=[kind for kind, _ in groupby(tap.kind for tap in steps[0] if tap.kind in ORDERED)],
         initial=initial,
         fed=fed,
         embedded=output["embedded"],

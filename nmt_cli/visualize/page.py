@@ -23,14 +23,20 @@ FOLDER = files("nmt_cli.visualize") / "page"
 
 def build_page(trace: Trace, language: str = "en") -> str:
     """The whole HTML. Sentences are data in it, never markup. language: what the page is first shown in."""
+    title = f"{trace.walks[0].source_text[:60]} → {trace.walks[0].text[:60]}"
+    return page_around(packed_json(trace), html.escape(title), language)
+
+
+def page_around(packed: str, title: str, language: str) -> str:
+    """The page of a packed trace. packed, title: escaped already."""
     tables = {name: json.loads(part(f"texts.{name}.json")) for name in LANGUAGES}
     scripts = "\n".join(f"<script>\n{part(name + '.js')}</script>" for name in SCRIPTS)
     pieces = {
         "language": language,
-        "title": html.escape(f"{trace.walks[0].source_text[:60]} → {trace.walks[0].text[:60]}"),
+        "title": title,
         "style": part("style.css"),
         "texts": in_script(json.dumps(tables, ensure_ascii=False)),
-        "trace": packed_json(trace),
+        "trace": packed,
         "scripts": scripts,
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: pieces[match[1]], part("template.html"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -31,7 +30,7 @@ from nmt_cli.visualize.search_tree import grow_tree, ids_before
 from nmt_cli.visualize.trace import Choice, Decoder, Forced, Token, Variant, Walk
 
 TOP = 8  # alternatives kept for each step
-MOST_VARIANTS = 24
+MOST_VARIANTS = 64
 
 
 def record(
@@ -159,8 +158,8 @@ def variants(translator: Translator, text: str, request: Request) -> list[Varian
     if len(words) < 2:
         return []
     changed = [" ".join(words[:place] + words[place + 1 :]) for place in range(min(len(words), MOST_VARIANTS))]
-    batch = partial(translator.translate_lines, request=request)
+    translations = translator.translate_lines(changed, request=request)
     return [
         Variant(source, found.text, found.score, place)
-        for place, (source, found) in enumerate(zip(changed, batch(changed), strict=True))
+        for place, (source, found) in enumerate(zip(changed, translations, strict=True))
     ]

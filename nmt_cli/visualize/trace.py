@@ -101,6 +101,7 @@ class Choice:
 class Decoder:
     """All steps of the translation. Step t reads token t of BOS, y1 ... yn and makes token t of y1 ... yn, EOS."""
 
+    order: list[str]  # what a step does, one after the other: "state" (of cells), "attention", "combine", "output"
     initial: list[Values]  # a state of [H] each layer
     fed: list[Token]  # T: what each step reads
     embedded: Array  # [T E]

@@ -24,7 +24,7 @@ from nmt_cli.config import resolve
 from nmt_cli.data.batching import Batches, buckets
 from nmt_cli.data.store import Pairs, Sentences, open_data
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.process import use_huge_pages
+from nmt_cli.process import keep_memory
 from nmt_cli.training.state import initial_state
 from nmt_cli.training.step import Updates
 
@@ -110,5 +110,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    use_huge_pages()
+    keep_memory()
     main()

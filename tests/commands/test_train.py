@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import random
@@ -12,9 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,6 @@ import jax
 import numpy as np
 import pytest
 
-from nmt_cli import cli
 from nmt_cli.commands import train
 from nmt_cli.commands.display import Display
 from nmt_cli.data.store import open_data
@@ -31,45 +27,13 @@ from nmt_cli.run import arrays, checkpoint
 from nmt_cli.run.device import configure
 from nmt_cli.run.directory import Run
 from nmt_cli.run.model import load_model
+from tests.faults.nmt import call
+from tests.faults.training import OPTIONS, digest, logged, prepare, sets, standing, started
 
-WORDS = ("un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit")
-MODEL = {"embedding_size": 8, "encoder_units": 8, "decoder_units": 8, "cell": "gru", "bidirectional": "false"}
-TRAIN = {
-    "precision": "float32",
-    "batch_tokens": 80,
-    "warmup_steps": 5,
-    "learning_rate": 0.02,
-    "max_steps": 30,
-    "eval_every": 10,
-    "save_every": 6,
-    "log_every": 4,
-    "eval_lines": 8,
-}
 # What else must come back at a resume.
 EXACT = {"accumulate": 2, "ema_decay": 0.9, "scheduled_sampling": "linear", "sampling_steps": 20}
 
 Result = tuple[int, str, str]
-
-
-def sets(section: str, options: dict[str, Any]) -> list[str]:
-    """The options as `--set` arguments."""
-    return [part for key, value in options.items() for part in ("--set", f"{section}.{key}={value}")]
-
-
-OPTIONS = [*sets("model", MODEL), *sets("train", TRAIN), *sets("search", {"beam": 1})]
-
-
-def call(*arguments: object) -> int:
-    """Run `nmt ARGUMENTS` in this process; returns the exit code."""
-    before = sys.argv
-    sys.argv = ["nmt", *map(str, arguments)]
-    try:
-        cli.main()
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -82,21 +46,6 @@ def home(tmp_path_factory) -> Iterator[Path]:
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         yield home
     configure(**before)
-
-
-def prepare(home: Path, name: str, seed: int, with_valid: bool = True, pairs: int = 96) -> Path:
-    """Data of sentences of four words, to be translated into capitals: every batch has one shape."""
-    chance = random.Random(seed)
-    folder = home / f"{name}-text"
-    folder.mkdir()
-    for part, count in [("train", pairs), ("valid", 8)]:
-        lines = [" ".join(chance.choices(WORDS, k=4)) for _ in range(count)]
-        (folder / f"{part}.fr").write_text("".join(f"{line}\n" for line in lines))
-        (folder / f"{part}.en").write_text("".join(f"{line.upper()}\n" for line in lines))
-    held_out = ["--valid-source", folder / "valid.fr", "--valid-target", folder / "valid.en"] if with_valid else []
-    files = ["-s", folder / "train.fr", "-t", folder / "train.en", *held_out]
-    assert call("prepare", home / name, *files, "--set", "data.tokenizer=word", "--quiet") == 0
-    return home / name
 
 
 @pytest.fixture(scope="module")
@@ -136,17 +85,6 @@ def nmt(capfd) -> Callable[..., Result]:
     return run
 
 
-@contextmanager
-def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """`nmt ARGUMENTS` in a process of its own, which does not outlive the test."""
-    command = [sys.executable, "-m", "nmt_cli", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 def wait_for_step(run: Path, step: int, process: subprocess.Popen[str]) -> None:
     """Return when the log of the run has come to a step."""
     until = time.monotonic() + 300
@@ -154,22 +92,6 @@ def wait_for_step(run: Path, step: int, process: subprocess.Popen[str]) -> None:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.01)
-
-
-def digest(run: Path) -> dict[str, str]:
-    """SHA-256 of the published models and of every array of the last checkpoint."""
-    models = {name: (run / name / "model.safetensors").read_bytes() for name in ("best", "last")}
-    folder = checkpoint.saved(Run(run))[-1]
-    index = json.loads((folder / arrays.INDEX).read_text())
-    state = arrays.read(folder, {path: np.zeros(of["shape"], of["dtype"]) for path, of in index.items()})
-    content = {**models, **{f"{folder.name}/{path}": array.tobytes() for path, array in state.items()}}
-    return {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
-
-
-def standing(run: Path) -> dict[str, Any]:
-    """What the last checkpoint remembers, but for the time it took."""
-    progress = json.loads((checkpoint.saved(Run(run))[-1] / "progress.json").read_text())
-    return {name: value for name, value in progress.items() if name != "minutes"}
 
 
 def validations(run: Path) -> list[dict[str, Any]]:
@@ -181,7 +103,7 @@ def updates_logged(run: Path) -> list[dict[str, Any]]:
 
 
 def assert_nothing_is_logged_twice(run: Path) -> None:
-    kinds = Counter((record["step"], "valid_loss" in record) for record in Run(run).metrics())
+    kinds = logged(run)
     assert [kind for kind, count in kinds.items() if count > 1] == []
     assert [kind for kind in kinds if not kind[1]] == [(step, False) for step in (*range(4, 30, 4), 30)]
     assert [kind for kind in kinds if kind[1]] == [(step, True) for step in (10, 20, 30)]
@@ -215,6 +137,18 @@ def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(options, uninterr
     assert nmt(*arguments)[0] == 0
     assert digest(run) == digest(expected)
     assert standing(run) == standing(expected)
+    assert_nothing_is_logged_twice(run)
+
+
+@pytest.mark.fault(36, 56)
+def test_killed_before_its_first_checkpoint_it_begins_anew_with_an_empty_log(uninterrupted, data, run, nmt):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "save", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            call("train", data, run, *OPTIONS)
+    assert updates_logged(run)
+    assert nmt("train", data, run, *OPTIONS)[0] == 0
+    assert digest(run) == digest(uninterrupted)
     assert_nothing_is_logged_twice(run)
 
 
@@ -460,30 +394,6 @@ def test_training_stops_after_so_many_minutes(data, run, nmt):
     assert code == 0
     assert "(train.max_minutes = 0.0001" in err
     assert load_model(run / "last").card["step"] < 30
-
-
-@pytest.mark.slow
-@pytest.mark.fault(36, 37)
-def test_a_hundred_random_kills_change_nothing(home, data, tmp_path, figure):
-    """Processes killed with SIGKILL from their first record on, in updates, saves and validations, and resumed."""
-    options = [*OPTIONS, *sets("train", {"max_steps": 120, "save_every": 5, "eval_every": 20})]
-    assert call("train", data, home / "long", *options, "--quiet") == 0
-    expected, chance, same, steps = digest(home / "long"), random.Random(0), 0, Counter()
-    while steps.total() < 100:
-        run = tmp_path / "run"
-        shutil.rmtree(run, ignore_errors=True)
-        with started("train", data, run, *options, "--quiet") as process:
-            wait_for_step(run, 4, process)
-            time.sleep(chance.uniform(0, 1.5))
-        if process.returncode == 0:
-            continue  # it had come to its end before the kill
-        assert process.returncode == -signal.SIGKILL
-        steps[max((int(folder.name) for folder in checkpoint.saved(Run(run))), default=0)] += 1
-        assert call("train", data, run, *options, "--quiet") == 0
-        same += digest(run) == expected
-    figure("random SIGKILLs during training", f"{same} of 100 resumed runs end with the same SHA-256")
-    assert same == 100
-    assert len(steps) > 5, "the kills were not spread over the training"
 
 
 @pytest.mark.fault(50, 59)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from nmt_cli import cli
@@ -26,13 +27,14 @@ def call(*arguments: object) -> int:
 
 
 def start(
-    *arguments: object, stdin: bytes = b"", program: str = "", **environment: str
+    *arguments: object, stdin: bytes = b"", program: str = "", before: Sequence[str] = (), **environment: str
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `nmt ARGUMENTS` in a process of its own to its end.
 
-    program: Python to run instead of the plain command line. environment: variables to set besides those there are.
+    program: Python to run instead of the plain command line. before: a command that is given this one to run.
+    environment: variables to set besides those there are.
     """
-    command = [sys.executable, *(["-c", program] if program else ["-m", "nmt_cli"]), *map(str, arguments)]
+    command = [*before, sys.executable, *(["-c", program] if program else ["-m", "nmt_cli"]), *map(str, arguments)]
     return subprocess.run(
         command, input=stdin, capture_output=True, env={**os.environ, **environment}, timeout=600, check=False
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 
 import pytest
 
-from tests.faults.nmt import GOLDEN, start
+from tests.faults.nmt import GOLDEN, call, start
 
 # What launchers of several processes set, without what belongs to it.
 CLUSTER = {
@@ -40,6 +41,20 @@ def test_odd_paths_and_the_c_locale_translate(tmp_path):
     assert out.read_text(encoding="utf-8") == "my sister sleeps today.\n"
 
 
+@pytest.mark.fault(63)
+def test_programs_that_others_could_have_put_into_the_cache_are_not_run(tmp_path, monkeypatch, capfd):
+    folder = tmp_path / "nmt-cli" / "compiled"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "source").write_text("un chien court lentement.\n")
+    assert call("translate", GOLDEN / "model", tmp_path / "source") == 0
+    out, err = capfd.readouterr()
+    assert out == "a dog runs slowly.\n"
+    assert f"compiled programs are not kept: others can write to {folder}" in err
+    assert list(folder.iterdir()) == []
+
+
 OFFLINE = """
 import os, sys
 def refuse(event, arguments):
@@ -55,6 +70,10 @@ for arguments in (
     ["prepare", f"{home}/data", *files, "--set=data.tokenizer=word"],
     ["train", f"{home}/data", f"{home}/run", *small, "--set=train.max_shapes=1", "--max-steps=2"],
     ["eval", f"{home}/run", "--source", f"{home}/a", "--reference", f"{home}/a", "--beam=1"],
+    ["translate", f"{home}/run", f"{home}/a", "-o", f"{home}/out"],
+    ["score", f"{home}/run", "-s", f"{home}/a", "-t", f"{home}/a"],
+    ["average", f"{home}/run", "-o", f"{home}/averaged"],
+    ["visualize", f"{home}/run", "un mot", "-o", f"{home}/page.html"],
     ["info", f"{home}/run"],
     ["verify", f"{home}/run"],
 ):
@@ -70,6 +89,9 @@ for arguments in (
 @pytest.mark.slow
 @pytest.mark.fault(65)
 def test_nothing_but_the_hub_asks_for_a_network(tmp_path):
+    """Python would say when it opens a connection; where the system allows, there is nothing to connect to as well."""
     (tmp_path / "a").write_text("".join(f"un {'mot ' * (n % 3)}{n % 7}\n" for n in range(60)))
-    done = start(tmp_path, program=OFFLINE)
+    alone = ["unshare", "--map-root-user", "--net"]
+    can_be_alone = shutil.which("unshare") and subprocess.run([*alone, "true"], capture_output=True).returncode == 0
+    done = start(tmp_path, program=OFFLINE, before=alone if can_be_alone else ())
     assert done.returncode == 0, done.stderr.decode()

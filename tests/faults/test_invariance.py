@@ -17,8 +17,9 @@ ADVERBS = ("ici.", "dehors.", "lentement.", "bien", "souvent !", "")
 
 @pytest.mark.slow
 @pytest.mark.fault(58, 59)
-def test_batch_size_and_order_change_nothing(figure):
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_batch_size_order_and_padding_change_nothing(precision, figure):
     lines = [*(" ".join(words) for words in itertools.product(SUBJECTS, VERBS, ADVERBS)), ""]
-    same, count = compare(Translator.load(GOLDEN / "model", "cpu"), lines)
-    figure("batch invariance", f"{same} of {count} hypotheses the same")
-    assert same == count == 9 * len(lines)
+    same = compare(Translator.load(GOLDEN / "model", "cpu"), lines, precision)
+    figure(f"batch invariance, {precision}", str(same))
+    assert same.texts == same.scores == same.of == 11 * len(lines)

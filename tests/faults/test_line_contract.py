@@ -1,7 +1,8 @@
 """Line n of what comes out belongs to line n of what went in, whatever the bytes: 0 misaligned of 10,000 inputs.
 
-Inputs are files of a few lines made of the bytes that tools disagree on. What a line is, is worked out here once more,
-in the plainest way: text between bytes 0x0A.
+Inputs are lines made of the bytes that tools disagree on, in files of one to some hundreds of them, and between them
+lines of which the translation is known. What a line is, is worked out here once more, in the plainest way: text between
+bytes 0x0A.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from nmt_cli import commands
 from nmt_cli.data.store import open_data
 from nmt_cli.errors import Exit
 from nmt_cli.run.translator import Translator
@@ -28,22 +30,42 @@ ODD = [
 ]
 # Lines that the model of these tests knows by heart.
 KNOWN = {"le chat dort ici.": "the cat sleeps here.", "un chien court lentement.": "a dog runs slowly."}
-QUICK, ALL = 60, 10_000
-COMMAND_FILES = Path(commands.__file__).parent
+# Inputs, and the power of two that a file has at most of them.
+QUICK, ALL = (300, 4), (10_000, 9)
 
 
-def odd_file(chance: random.Random) -> tuple[bytes, list[bytes]]:
-    """A file's bytes and its lines: odd ones, blank ones, and known ones in between."""
+def odd_file(chance: random.Random, largest: int) -> tuple[bytes, list[bytes]]:
+    """A file's bytes and its lines: odd ones, blank ones, and known ones in between; some files are all UTF-8."""
+    odd = ODD if chance.random() < 0.5 else [piece for piece in ODD if is_utf8(piece)]
     lines = []
-    for _ in range(chance.randrange(1, 7)):
-        kind = chance.random()
-        if kind < 0.3:
+    for _ in range(int(2 ** chance.uniform(0, largest))):
+        if chance.random() < 0.3:
             lines.append(chance.choice(list(KNOWN)).encode())
         else:
-            pieces = [chance.choice(ODD) if chance.random() < 0.6 else b"mot " for _ in range(chance.randrange(0, 8))]
+            pieces = [chance.choice(odd) if chance.random() < 0.6 else b"mot " for _ in range(chance.randrange(0, 8))]
             lines.append(b"".join(pieces))
     ends_in_newline = chance.random() < 0.7 or not lines[-1]
     return b"\n".join(lines) + b"\n" * ends_in_newline, lines
+
+
+def is_utf8(content: bytes) -> bool:
+    return content.decode("utf-8", "ignore").encode() == content
+
+
+def known_places(lines: list[bytes]) -> dict[int, str]:
+    """Where known lines are, and which."""
+    texts = [line.decode("utf-8", "replace") for line in lines]
+    return {place: text for place, text in enumerate(texts) if text in KNOWN}
+
+
+class Case(NamedTuple):
+    """An input of a command."""
+
+    folder: Path  # to work in
+    content: bytes
+    lines: list[bytes]
+    chance: random.Random
+    shown: Callable[[], str]  # what has come on stdout
 
 
 def texts_of(lines: list[bytes]) -> list[str]:
@@ -57,22 +79,22 @@ def is_alike(one: str, other: str) -> bool:
     return one.replace("\u2581", " ").split() == other.replace("\u2581", " ").split()
 
 
-def misaligned_by_translate(folder: Path, chance: random.Random) -> bool:
-    content, lines = odd_file(chance)
+def misaligned_by_translate(case: Case) -> int:
+    """Known lines have their translation in their place, and blank ones a blank."""
+    folder, content, lines, *_ = case
     (folder / "source").write_bytes(content)
     assert call("translate", "MODEL", folder / "source", "-o", folder / "out", "--beam", 1, "-q") == 0
     found = (folder / "out").read_bytes().split(b"\n")
-    known = [place for place, line in enumerate(lines) if line.decode("utf-8", "replace") in KNOWN]
-    return (
-        len(found) != len(lines) + 1
-        or found[-1] != b""
-        or any(found[place].decode() != KNOWN[lines[place].decode()] for place in known)
-        or any(found[place] for place, line in enumerate(lines) if not line.strip(b" \t\r\0\v\f\x1c\x1d\x1e"))
-    )
+    if len(found) != len(lines) + 1 or found[-1]:
+        return len(lines)
+    blank = [place for place, line in enumerate(lines) if not line.strip(b" \t\r\0\v\f\x1c\x1d\x1e")]
+    wrong = [place for place, text in known_places(lines).items() if found[place].decode() != KNOWN[text]]
+    return len(wrong) + sum(bool(found[place]) for place in blank)
 
 
-def misaligned_by_prepare(folder: Path, chance: random.Random) -> bool:
-    content, lines = odd_file(chance)
+def misaligned_by_prepare(case: Case) -> int:
+    """Each line that is kept stands beside the number of its place; known ones are kept."""
+    folder, content, lines, chance, _ = case
     (folder / "source").write_bytes(content)
     (folder / "target").write_text("".join(f"line {place}\n" for place in range(len(lines))))
     mode = chance.choice(["skip", "replace"])
@@ -80,55 +102,52 @@ def misaligned_by_prepare(folder: Path, chance: random.Random) -> bool:
     code = call("prepare", folder / "data", *arguments, "--set", "data.tokenizer=word", "--set", "data.max_ratio=99")
     assert code in (0, Exit.DATA)
     if code == Exit.DATA:  # nothing but blank lines, or none that is UTF-8
-        return any(line in (known.encode() for known in KNOWN) for line in lines)
+        return len(known_places(lines))
     data = open_data(folder / "data")
     source, target = data.tokenizers()
-    kept = [(source.decode(s), target.decode(t)) for s, t in zip(data.train.sources, data.train.targets, strict=True)]
-    places = [int(text.split()[1]) for _, text in kept]
-    known = [place for place, line in enumerate(lines) if line.decode("utf-8", "replace") in KNOWN]
-    return not set(known) <= set(places) or not all(
-        is_alike(text, texts_of(lines)[place]) for place, (text, _) in zip(places, kept, strict=True)
+    kept = {
+        int(target.decode(t).split()[1]): source.decode(s)
+        for part in (data.train, data.valid)
+        if part is not None
+        for s, t in zip(part.sources, part.targets, strict=True)
+    }
+    texts = texts_of(lines)
+    return len(known_places(lines).keys() - kept.keys()) + sum(
+        not is_alike(text, texts[place]) for place, text in kept.items()
     )
 
 
-def misaligned_by_eval(folder: Path, chance: random.Random, capfd: pytest.CaptureFixture[str]) -> bool:
+def misaligned_by_eval(case: Case) -> int:
     """Against its own text a file has no edits, unless its lines have moved; one line more or less is refused."""
-    _, lines = odd_file(chance)
+    folder, _, lines, chance, shown = case
     difference = chance.choice([0, 0, 1, -1])
     numbered = [line + b" %d" % place for place, line in enumerate(lines)]
     (folder / "hypothesis").write_bytes(b"\n".join(numbered) + b"\n")
     reference = [*texts_of(numbered), "more"][: len(lines) + difference]
     (folder / "reference").write_text("".join(f"{line}\n" for line in reference), encoding="utf-8", newline="\n")
-    capfd.readouterr()
+    shown()
     code = call("eval", "--hypothesis", folder / "hypothesis", "-r", folder / "reference",
                 "--metric", "ter", "--bootstrap", 0, "--json")  # fmt: skip
-    is_utf8 = all(line.decode("utf-8", "ignore").encode() == line for line in lines)
-    if difference or not is_utf8:
-        return code != Exit.DATA
-    return code != 0 or json.loads(capfd.readouterr().out)["value"] != 0.0
+    if difference or not all(map(is_utf8, lines)):
+        return len(lines) * (code != Exit.DATA)
+    return len(lines) * (code != 0 or json.loads(shown())["value"] != 0.0)
 
 
-def misaligned_by_score(folder: Path, chance: random.Random) -> bool:
+def misaligned_by_score(case: Case) -> int:
     """A column of scores, a line for each pair; known pairs have the score that they have alone."""
-    content, lines = odd_file(chance)
+    folder, content, lines, *_ = case
     targets = [KNOWN.get(line.decode("utf-8", "replace"), f"odd {place}") for place, line in enumerate(lines)]
     (folder / "source").write_bytes(content)
     (folder / "target").write_text("".join(f"{line}\n" for line in targets))
     arguments = ["-s", folder / "source", "-t", folder / "target", "-o", folder / "out", "-q"]
     code = call("score", "MODEL", *arguments)
-    if any(line.decode("utf-8", "ignore").encode() != line for line in lines):
-        return code != Exit.DATA
+    if not all(map(is_utf8, lines)):
+        return len(lines) * (code != Exit.DATA)
     found = (folder / "out").read_text().split("\n")
-    scores = [
-        (line.decode(), float(columns.split("\t")[0]))
-        for line, columns in zip(lines, found, strict=False)
-        if line.decode() in KNOWN
-    ]
-    return (
-        code != 0
-        or len(found) != len(lines) + 1
-        or any(abs(score - KNOWN_SCORES[line]) > 1e-3 for line, score in scores)
-    )
+    if code != 0 or len(found) != len(lines) + 1:
+        return len(lines)
+    scores = {place: float(found[place].split("\t")[0]) for place in known_places(lines)}
+    return sum(abs(scores[place] - KNOWN_SCORES[text]) > 1e-3 for place, text in known_places(lines).items())
 
 
 # What `nmt translate --scores` gives for lines of which the translation is known.
@@ -140,8 +159,12 @@ KNOWN_SCORES = {
         strict=True,
     )
 }
-# `score` is tested where this version has it.
-COMMANDS = [name for name in ("prepare", "translate", "eval", "score") if (COMMAND_FILES / f"{name}.py").is_file()]
+COMMANDS = {
+    "prepare": misaligned_by_prepare,
+    "translate": misaligned_by_translate,
+    "eval": misaligned_by_eval,
+    "score": misaligned_by_score,
+}
 
 
 @pytest.fixture(scope="module")
@@ -150,22 +173,17 @@ def translator() -> Translator:
 
 
 @pytest.mark.fault(1, 2, 4, 5, 11, 13, 14, 18)
-@pytest.mark.parametrize("inputs", [QUICK, pytest.param(ALL, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("inputs", "largest"), [QUICK, pytest.param(*ALL, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_line_is_misaligned(command, inputs, tmp_path, monkeypatch, capfd, figure, translator):
+def test_no_line_is_misaligned(command, inputs, largest, tmp_path, monkeypatch, capfd, figure, translator):
     translator.defaults = dataclasses.replace(translator.defaults, precision="float32")  # what is known is in float32
     monkeypatch.setattr(Translator, "load", lambda *_: translator)  # one model, compiled once
-    chance, misaligned = random.Random(0), 0
-    for _ in range(inputs):
-        if command == "translate":
-            misaligned += misaligned_by_translate(tmp_path, chance)
-        elif command == "prepare":
-            misaligned += misaligned_by_prepare(tmp_path, chance)
-        elif command == "score":
-            misaligned += misaligned_by_score(tmp_path, chance)
-        else:
-            misaligned += misaligned_by_eval(tmp_path, chance, capfd)
+    chance, seen, misaligned = random.Random(0), 0, 0
+    while seen < inputs:
+        content, lines = odd_file(chance, largest)
+        misaligned += COMMANDS[command](Case(tmp_path, content, lines, chance, lambda: capfd.readouterr().out))
+        seen += len(lines)
         capfd.readouterr()
-    if inputs == ALL:
-        figure(f"line contract, nmt {command}", f"{misaligned} misaligned of {inputs:,} inputs")
+    if inputs == ALL[0]:
+        figure(f"line contract, nmt {command}", f"{misaligned} misaligned of {seen:,} generated lines")
     assert misaligned == 0

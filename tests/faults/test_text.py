@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+
 import pytest
 
 from nmt_cli.commands import prepare
@@ -29,6 +32,45 @@ def test_strict_refuses_bytes_that_are_not_utf8(tmp_path, capfd, line):
     out, err = capfd.readouterr()
     assert out.count("\n") == 1
     assert "source:2: not UTF-8 at byte " in err
+
+
+@pytest.mark.fault(6)
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_every_command_refuses_other_encodings_by_name(tmp_path, capfd, encoding):
+    (tmp_path / "odd").write_bytes(("le chat dort ici.\n" * 20).encode(encoding))
+    (tmp_path / "text").write_text("the cat sleeps here.\n" * 20)
+    model, odd, text = GOLDEN / "model", tmp_path / "odd", tmp_path / "text"
+    for arguments in (
+        ["prepare", tmp_path / "data", "-s", text, "-t", odd],
+        ["translate", model, odd],
+        ["score", model, "-s", odd, "-t", text],
+        ["eval", "--hypothesis", text, "-r", odd],
+        ["eval", model, "-s", odd, "-r", text],
+    ):
+        assert call(*arguments) == Exit.DATA, arguments
+        out, err = capfd.readouterr()
+        assert out == ""
+        assert f"odd: looks like {encoding[:6].upper()}" in err
+
+
+@pytest.mark.fault(19)
+def test_an_empty_hypothesis_counts_as_empty(tmp_path, capfd):
+    line = "the cat sleeps on the red sofa\n"
+    (tmp_path / "hypothesis").write_text(f"{line}\n")
+    (tmp_path / "reference").write_text(2 * line)
+    arguments = ["--hypothesis", tmp_path / "hypothesis", "-r", tmp_path / "reference", "--bootstrap", 0, "--json"]
+    assert call("eval", *arguments, "--metric", "ter") == 0
+    assert json.loads(capfd.readouterr().out)["value"] == pytest.approx(50.0)
+
+
+@pytest.mark.fault(20)
+def test_empty_files_are_refused_by_eval(tmp_path, capfd):
+    for name in ("empty", "nothing"):
+        (tmp_path / name).touch()
+    assert call("eval", "--hypothesis", tmp_path / "empty", "-r", tmp_path / "nothing") == Exit.DATA
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "empty" in err
 
 
 @pytest.mark.fault(12)
@@ -76,14 +118,29 @@ def test_every_script_survives_prepare_as_it_is(tmp_path, line):
 
 @pytest.mark.fault(31)
 def test_a_truncated_gzip_is_refused_by_prepare(tmp_path, capfd):
-    import gzip
-
     packed = gzip.compress(b"un deux trois\n" * 1000)
     (tmp_path / "cut.gz").write_bytes(packed[:-20])
     (tmp_path / "whole").write_bytes(b"one two three\n" * 1000)
     arguments = ["-s", tmp_path / "cut.gz", "-t", tmp_path / "whole", "-q"]
     assert call("prepare", tmp_path / "data", *arguments) == Exit.DATA
     assert "cut.gz: truncated gzip" in capfd.readouterr().err
+    assert list(tmp_path.glob("*data*")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.fault(31)
+@pytest.mark.parametrize("command", ["prepare", "eval"])
+def test_a_gzip_bomb_is_refused_with_nothing_left_of_it(tmp_path, capfd, command):
+    bomb = tmp_path / "bomb.gz"
+    bomb.write_bytes(gzip.compress(b"%s\n" % (b"mot " * 250) * (1 << 17)))  # 125 MiB
+    arguments = {
+        "prepare": [tmp_path / "data", "-s", bomb, "-t", bomb],
+        "eval": ["--hypothesis", bomb, "-r", bomb],
+    }
+    assert call(command, *arguments[command]) == Exit.RESOURCE
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "bomb.gz: a gzip bomb" in err
     assert list(tmp_path.glob("*data*")) == []
 
 

@@ -126,3 +126,18 @@ def test_bfloat16_products_stay_close_to_float32():
     for a, b in zip(jax.tree.leaves(rounded), jax.tree.leaves(exact), strict=True):
         assert a.dtype == jnp.float32
         np.testing.assert_allclose(a, b, rtol=0.02, atol=0.02)
+
+
+def test_memory_does_not_grow_with_tokens_times_vocabulary():
+    vocabulary, units, chunk = 2000, 8, 128
+
+    def memory(tokens):
+        shapes = [(tokens, units), (vocabulary, units), (vocabulary,)]
+        args = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+        args += [jax.ShapeDtypeStruct((tokens,), dtype) for dtype in (jnp.int32, jnp.bool)]
+        compiled = value_and_gradients.lower(0.1, chunk, jnp.float32, *args).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    few, many = memory(2 * chunk), memory(8 * chunk)
+    assert few > 4 * chunk * vocabulary  # it counts the logits of a chunk
+    assert many - few < 6 * chunk * vocabulary * 4 / 20  # those of six more would take 20 times as much

@@ -134,6 +134,43 @@ def test_bfloat16_factors_keep_gradients_close_to_float32():
         assert jnp.linalg.norm(a - b) < 0.03 * jnp.linalg.norm(b)
 
 
+def sums(constants, state, x):
+    """A step that adds two products and its input, as the gates of a decoder with input feeding are."""
+    state = jnp.tanh(constants["first"](state) + constants["second"](jnp.sin(state)) + x)
+    return state, state
+
+
+def test_a_gradient_of_many_addends_is_kept_once():
+    constants = {name: Factor(jnp.eye(H)) for name in ("first", "second")}
+
+    def value(constants, inputs):
+        return weighed(scan(sums, constants, jnp.ones((B, H)), inputs))
+
+    program = jax.make_jaxpr(jax.grad(value, argnums=(0, 1)))(constants, jnp.ones((3, B, H)))
+    backward = [equation for equation in program.eqns if equation.primitive.name == "scan"][-1]
+    stacks = [variable for variable in backward.outvars if variable.aval.shape == (3, B, H)]
+    assert len(stacks) == 3  # what each product was made of, and one gradient for both and for the input
+
+
+@pytest.mark.usefixtures("double")
+def test_gradients_of_addends_equal_those_of_lax_scan():
+    weights = dict(zip(("first", "second"), np.random.default_rng(5).normal(size=(2, H, H)), strict=True))
+    inputs = jnp.asarray(np.random.default_rng(6).normal(size=(3, B, H)))
+
+    def value(run, weights, inputs):
+        return weighed(run({name: Factor(jnp.asarray(array)) for name, array in weights.items()}, inputs))
+
+    def ours(constants, inputs):
+        return scan(sums, constants, jnp.ones((B, H)), inputs)
+
+    def plain(constants, inputs):
+        return jax.lax.scan(partial(sums, constants), jnp.ones((B, H)), inputs)
+
+    found, wanted = (jax.jit(jax.grad(partial(value, run), argnums=(0, 1)))(weights, inputs) for run in (ours, plain))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
 def times(names, constants, state, x):
     """A step that multiplies with the named factors, one after the other."""
     for name in names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from functools import partial
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from nmt_cli.batch import Batch
+from nmt_cli.config import Model
 from nmt_cli.nn.seq2seq import Seq2Seq
 from tests.nn import reference
 from tests.nn.small_models import (
@@ -188,6 +190,22 @@ def test_bfloat16_products_keep_float32_gradients_close(config):
     assert relative_difference(gradients, exact) < 0.03
 
 
+def test_each_gradient_in_bfloat16_is_close_to_float32_where_products_are_large_enough_for_their_own_kernels():
+    size, random = 64, np.random.default_rng(0)
+    config = Model(embedding_size=size, encoder_units=size, decoder_units=size, input_feeding=True, dropout=0.0)
+    ids, mask = random.integers(4, 500, (16, 6)).astype(np.int32), np.ones((16, 6), bool)
+    batch = Batch(ids, mask, ids, np.roll(ids, -1, 1), mask)
+    wide, narrow = (Seq2Seq(config, 500, 500, dtype) for dtype in (jnp.float32, jnp.bfloat16))
+    parameters = jax.jit(functools.partial(wide.init, method="loss"))(jax.random.key(1), batch)["params"]
+
+    def gradients(model):
+        return jax.jit(jax.grad(lambda p: model.apply({"params": p}, batch, method="loss").smoothed))(parameters)
+
+    exact, found = (jax.tree_util.tree_leaves_with_path(gradients(model)) for model in (wide, narrow))
+    for (path, a), (_, b) in zip(exact, found, strict=True):
+        assert jnp.linalg.norm(a - b) < 0.03 * jnp.linalg.norm(a), jax.tree_util.keystr(path)
+
+
 @pytest.mark.usefixtures("double")
 def test_ids_outside_the_vocabulary_at_padding_change_nothing():
     config = MODELS["lstm-additive-feed-deep"]
@@ -273,7 +291,7 @@ def test_steps_over_a_part_of_the_vocabulary_are_steps_over_all_of_it_normalised
     ids, places = jnp.array([0, 1, 2, 3, 9, 5, 0]), jnp.array([[2], [4], [5], [1]])
     allowed = jnp.array([[1, 1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 0, 1, 0], [1] * 4 + [0] * 3, [1] * 4 + [0] * 3], bool)
 
-    @partial(jax.jit, compiler_options=QUICK)
+    @functools.partial(jax.jit, compiler_options=QUICK)
     def step():
         memory, state = module.apply(variables, batch.source, batch.source_mask, method="encode")
         whole = module.apply(variables, memory, state, ids[places], method="step")
@@ -281,7 +299,7 @@ def test_steps_over_a_part_of_the_vocabulary_are_steps_over_all_of_it_normalised
         return whole, module.apply(variables, memory, state, places, words, allowed, method="step")
 
     (state, whole, weights), (found_state, found, found_weights) = step()
-    jax.tree.map(partial(np.testing.assert_allclose, atol=1e-5), (found_state, found_weights), (state, weights))
+    jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-5), (found_state, found_weights), (state, weights))
     expected = np.where(allowed[:, None], np.asarray(whole, np.float64)[..., ids], -np.inf)
     expected -= np.log(np.sum(np.exp(expected), axis=-1, keepdims=True))
     np.testing.assert_allclose(found, expected, atol=1e-5)

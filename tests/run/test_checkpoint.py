@@ -19,7 +19,6 @@ from nmt_cli.errors import Exit, UserError
 from nmt_cli.run import checkpoint
 from nmt_cli.run.checkpoint import restore, save, saved
 from nmt_cli.run.directory import Run
-from tests.faults.tally import Figure
 
 
 class State(NamedTuple):
@@ -388,15 +387,6 @@ def test_a_crash_at_some_calls_of_a_save_leaves_the_old_or_the_new_checkpoint(tm
     crashed = crashed_at_every(29, tmp_path)
     assert len(crashed) >= 4
     assert_all_survive(crashed)
-
-
-@pytest.mark.slow
-@pytest.mark.fault(37)
-def test_a_crash_at_any_call_of_a_save_leaves_the_old_or_the_new_checkpoint(tmp_path: Path, figure: Figure) -> None:
-    crashed = crashed_at_every(1, tmp_path)
-    assert len(crashed) >= 100
-    assert_all_survive(crashed)
-    figure("crash at every call of a save of a checkpoint", f"{len(crashed)} of {len(crashed)} leave one to load")
 
 
 @pytest.mark.fault(38)

@@ -22,7 +22,7 @@ from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.reading import Line, Sentence, grouped, read
+from nmt_cli.run.reading import Line, grouped, read
 from nmt_cli.run.request import FEWEST, Request, padded_length, row_count
 from nmt_cli.run.translation import CUT, EMPTY, LIMIT, SPLIT
 from nmt_cli.run.translator import Translator, check_parameters
@@ -49,8 +49,14 @@ WORDS = [
 
 @pytest.fixture(scope="module")
 def translator() -> Translator:
+    translator = untrained(Tokenizer.train("word", [" ".join(WORDS)], 100))
+    # Without it the longest length would end most hypotheses of such a model.
+    translator.parameters["output_bias"] = translator.parameters["output_bias"].at[EOS].set(0.6)
+    return translator
+
+
+def untrained(tokenizer: Tokenizer) -> Translator:
     """A model nobody has trained, with parameters large enough for opinions and small enough not to be chaotic."""
-    tokenizer = Tokenizer.train("word", [" ".join(WORDS)], 100)
     sizes = {"embedding_size": 16, "encoder_units": 16, "decoder_units": 16, "attention_units": 16}
     seq2seq = Seq2Seq(config.Model(**sizes), tokenizer.size, tokenizer.size)
     ids, mask = jnp.zeros((1, 1), jnp.int32), jnp.ones((1, 1), bool)
@@ -59,8 +65,7 @@ def translator() -> Translator:
     parameters = jax.tree.map(
         lambda leaf: jnp.asarray(rng.normal(scale=0.5, size=leaf.shape), jnp.float32), made["params"]
     )
-    # Without it the longest length would end most hypotheses of such a model.
-    parameters["output_bias"] = jnp.zeros(tokenizer.size).at[EOS].set(0.6)
+    parameters["output_bias"] = jnp.zeros(tokenizer.size)
     search = config.Search(beam=3, max_length=15, batch_size=8)
     return Translator(seq2seq, parameters, tokenizer, tokenizer, search)
 
@@ -318,6 +323,19 @@ def test_a_translation_that_never_ends_is_ended_and_flagged(translator, monkeypa
 
 
 @pytest.mark.fault(26)
+def test_bytes_that_the_model_writes_cannot_end_its_line():
+    words = [f"{one}{two}" for one in WORDS for two in WORDS]
+    tokenizer = Tokenizer.train("bpe", [*words, *map(chr, range(0x4E00, 0x5200))], 1100, shrink=True)
+    model = untrained(tokenizer)
+    for byte in ("<0x0A>", "<0x0D>", "<0x00>", "<0x85>"):
+        id = tokenizer.vocabulary.processor.piece_to_id(byte)
+        model.parameters["output_bias"] = jnp.zeros(tokenizer.size).at[id].set(50.0)
+        (translation,) = model.translate(["le chat"], beam=1)
+        assert translation.tokens[0] == byte
+        assert set(translation.text) <= {" ", "\ufffd"}
+
+
+@pytest.mark.fault(26)
 def test_what_the_model_writes_is_one_line(translator, monkeypatch):
     monkeypatch.setattr(translator.target_tokenizer.vocabulary, "decode", lambda ids: "a\nb\r\u2028c\0", raising=False)
     (translation,) = translator.translate(["le chat"])
@@ -440,13 +458,6 @@ def test_products_have_enough_rows_for_numbers_that_do_not_depend_on_how_many(be
     assert request.most(50) >= FEWEST
 
 
-def test_few_sentences_longer_than_the_others_are_a_batch_alone():
-    request = Request(config.Search(beam=5, batch_size=64), 1, with_weights=False)
-    by_length = [Sentence(0, [4] * length, False) for length in (60, 50, *[20] * 400, *[10] * 5)]
-    assert [len(group) for group in grouped(by_length, request.take)] == [2, 128, 128, 128, 21]
-    assert [len(group) for group in grouped(by_length[-20:], request.take)] == [20]
-
-
 def test_without_a_lexicon_there_is_no_shortlist(translator, lines):
     with pytest.raises(UserError, match="no shortlist") as error:
         translator.translate(lines, shortlist=True)
@@ -455,7 +466,16 @@ def test_without_a_lexicon_there_is_no_shortlist(translator, lines):
 
 def test_sentences_of_like_length_are_translated_together(translator, lines):
     tokenizer = translator.source_tokenizer
-    groups = grouped(read(tokenizer, tokenizer, [Line(line) for line in lines], translator.defaults), lambda waiting: 8)
+    sentences = read(tokenizer, tokenizer, [Line(line) for line in lines], translator.defaults)
+    groups = grouped(sentences, padded_length, lambda length: 4)
     lengths = [[len(sentence.ids) for sentence in group] for group in groups]
     assert sorted(sentence.line for group in groups for sentence in group) == list(range(len(lines)))
     assert all(min(before) >= max(after) for before, after in itertools.pairwise(lengths))
+    assert max(map(len, groups)) == 4
+
+
+def test_no_sentence_is_padded_to_the_length_of_another(translator, lines):
+    tokenizer = translator.source_tokenizer
+    sentences = read(tokenizer, tokenizer, [Line(line) for line in lines], translator.defaults)
+    shapes = [{padded_length(len(s.ids)) for s in group} for group in grouped(sentences, padded_length, lambda _: 64)]
+    assert sorted(map(list, shapes)) == [[8], [16]]

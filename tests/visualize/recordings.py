@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import cache, partial
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from nmt_cli import config
 from nmt_cli.batch import Batch
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.nn.seq2seq import Seq2Seq
+from nmt_cli.run.translation import Translation
 from nmt_cli.run.translator import Translator
 from nmt_cli.visualize.recording import record
 from nmt_cli.visualize.trace import Choice, Token, Trace, Walk
@@ -25,8 +27,7 @@ REFERENCE = "un chien voit la maison"
 KINDS = {
     "general": {"cell": "lstm", "attention": "general", "input_feeding": True},
     "additive": {
-        "cell": "gru", "attention": "additive", "coverage": True, "input_feeding": False, "encoder_layers": 2,
-        "decoder_layers": 2,
+        "cell": "gru", "attention": "additive", "input_feeding": False, "encoder_layers": 2, "decoder_layers": 2,
     },
     "none": {
         "cell": "lstm", "attention": "none", "input_feeding": False, "bidirectional": False, "reverse_source": True,
@@ -45,21 +46,38 @@ KINDS = {
         "encoder_layers": 3, "bidirectional_layers": 1, "decoder_layers": 3, "residual_from": 3,
         "input_feeding": False, "bridge": "zero",
     },
-    "bahdanau": {"cell": "gru_reset_before", "attention": "additive", "decoder": "bahdanau", "input_feeding": False},
+    "bahdanau": {
+        "cell": "gru_reset_before", "attention": "additive", "coverage": True, "decoder": "bahdanau",
+        "input_feeding": False,
+    },
     "conditional": {"cell": "gru", "attention": "dot", "decoder": "conditional", "input_feeding": False},
     "cho": {"cell": "gru", "attention": "none", "decoder": "cho", "bidirectional": False, "input_feeding": False},
 }  # fmt: skip
 # A recording takes seconds: models whose parts are drawn in others as well are for the slow suite.
 MORE = ("additive", "conditional", "cho", "gnmt_v2")
-every_kind = [pytest.param(kind, marks=pytest.mark.slow if kind in MORE else ()) for kind in KINDS]
+
+
+def of_kind(kind: str, *more: object) -> Any:
+    """A case of a parametrized test: slow where its recording is for the slow suite."""
+    return pytest.param(kind, *more, marks=pytest.mark.slow if kind in MORE else ())
+
+
+every_kind = [of_kind(kind) for kind in KINDS]
 BOTH_WAYS = ("energies", "weights", "window", "coverage")  # [T S]
 
 
-class Recording(NamedTuple):
+@dataclass(frozen=True)
+class Recording:
     """A translator, and its walk through SENTENCE."""
 
     translator: Translator
     walk: Walk
+
+    @cached_property
+    def translation(self) -> Translation:
+        """What the translator itself finds."""
+        with_weights = bool(self.walk.decoder.attentions)
+        return self.translator.translate([SENTENCE], n_best=3, with_weights=with_weights)[0]
 
     @property
     def trace(self) -> Trace:

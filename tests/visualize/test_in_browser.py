@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from functools import cache
 from pathlib import Path
 
 import pytest
 from browser import Browser, find_browser
-from recordings import every_kind, long_walk, make_recording
+from recordings import every_kind, long_walk, make_recording, of_kind
 
 from nmt_cli.visualize.page import build_page
 from nmt_cli.visualize.trace import Trace
 
 pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium is installed")
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+ATTENTIVE = [of_kind(kind) for kind in ("general", "local-p", "multi-head", "bahdanau", "conditional")]
 DRAW = "figures.forEach((figure) => figure.draw(clock.now))"
 FIGURES = ["box", "embedding", "cell", "encoder", "unrolled", "attention", "decoding", "matrix", "beam", "whatif"]
 
@@ -44,9 +46,9 @@ def page_of(tmp_path_factory):
 
 def side_by_side() -> Trace:
     """A sentence through two models."""
-    general, additive = make_recording("general").trace, make_recording("additive").trace
-    other = dataclasses.replace(additive.walks[0], model="other")
-    return Trace({**general.models, "other": additive.models["small"]}, [*general.walks, other])
+    general, bahdanau = make_recording("general").trace, make_recording("bahdanau").trace
+    other = dataclasses.replace(bahdanau.walks[0], model="other")
+    return Trace({**general.models, "other": bahdanau.models["small"]}, [*general.walks, other])
 
 
 @pytest.fixture
@@ -122,12 +124,12 @@ def test_every_cells_gates_make_its_state_from_the_one_before(window, page_of, k
 @pytest.mark.parametrize(
     ("kind", "parts"),
     [
-        ("none", "recur logits"), ("cho", "recur combine logits"),
-        ("general", "recur energies weights context combine logits"),
-        ("bahdanau", "energies weights context recur combine logits"),
-        ("multi-head", "energies weights context recur logits"),
-        ("gnmt_v2", "recur energies weights context climb logits"),
-        ("conditional", "recur energies weights context climb combine logits"),
+        of_kind("none", "recur logits"), of_kind("cho", "recur combine logits"),
+        of_kind("general", "recur energies weights context combine logits"),
+        of_kind("bahdanau", "energies weights context recur combine logits"),
+        of_kind("multi-head", "energies weights context recur logits"),
+        of_kind("gnmt_v2", "recur energies weights context climb logits"),
+        of_kind("conditional", "recur energies weights context climb combine logits"),
     ],
 )  # fmt: skip
 def test_a_step_is_drawn_in_the_order_in_which_the_decoder_computes_it(window, page_of, kind, parts):
@@ -135,7 +137,7 @@ def test_a_step_is_drawn_in_the_order_in_which_the_decoder_computes_it(window, p
     assert window.run("clock.parts") == [*parts.split(), "choose"]
 
 
-@pytest.mark.parametrize("kind", ["general", "local-p", "multi-head", "bahdanau", "conditional"])
+@pytest.mark.parametrize("kind", ATTENTIVE)
 def test_the_sum_on_the_screen_adds_up(window, page_of, kind):
     window.open(page_of(kind))
     go_to(window, 1, "context")
@@ -143,6 +145,39 @@ def test_the_sum_on_the_screen_adds_up(window, page_of, kind):
     left, right, result = line.split(" = ")
     assert left.startswith("context, unit ")
     assert sum(terms_of(right)) == pytest.approx(number(result), abs=0.004)
+
+
+def exponential(text: str) -> float:
+    """What a written "exp(a - b)" comes to, with the digits that are shown."""
+    value, subtracted = text.removeprefix("exp(").removesuffix(")").split(f" {MINUS} ")
+    return math.exp(number(value) - number(subtracted.strip("()")))
+
+
+@pytest.mark.parametrize("kind", ATTENTIVE)
+def test_a_weight_on_the_screen_is_the_softmax_of_its_energy(window, page_of, kind):
+    window.open(page_of(kind))
+    go_to(window, 1, "weights")
+    product, weight, *_ = texts(window, "#weight-sum")[0].split(" = ")
+    softmax, *nearness = product.split(f" {TIMES} ")
+    assert exponential(softmax) * math.prod(map(number, nearness)) == pytest.approx(number(weight), abs=0.002)
+
+
+def test_a_probability_on_the_screen_is_the_softmax_of_its_logit(page):
+    go_to(page, 1, "choose")
+    softmax, probability, *_ = texts(page, "#softmax-sum")[0].split(" = ")
+    assert exponential(softmax) == pytest.approx(float(probability), abs=0.001)
+
+
+def test_on_paper_lines_end_at_their_columns(page):
+    page.run("dispatchEvent(new Event('beforeprint'))")
+    place = "node.getBoundingClientRect()"
+    middle = f"((node) => {place}.left + {place}.width / 2)"
+    left = page.run("document.querySelector('#decoding .loom').getBoundingClientRect().left")
+    column = page.run(f"{middle}(document.querySelector('#decoding .upper .column')) - {left}")
+    course = page.run("document.querySelector('#decoding .line').getAttribute('d')")
+    assert float(course.split()[-2]) == pytest.approx(column, abs=1.0)
+    page.run("dispatchEvent(new Event('afterprint'))")
+    assert page.run("getComputedStyle(document.getElementById('transport')).display") == "grid"
 
 
 def test_local_attention_multiplies_on_the_screen(window, page_of):
@@ -345,6 +380,35 @@ def test_the_language_can_be_switched_without_losing_the_place(page):
     assert texts(page, "#matrix-title")[0].endswith("정렬")
     assert page.run("document.documentElement.lang") == "ko"
     assert page.run("clock.index") == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(window, page_of, scheme):
+    pairs = [
+        *(("ink", ground) for ground in ("ground", "card", "context-soft")), ("ground", "ink"),
+        *(("soft", ground) for ground in ("ground", "card", "target-soft")), ("gate", "card"),
+        *((side, ground) for side in ("source", "target") for ground in (f"{side}-soft", "card")),
+        ("card", "source"), ("card", "target"), ("context-ink", "context-soft"), ("context-ink", "card"),
+    ]  # fmt: skip
+    try:
+        window.prefer(prefers_color_scheme=scheme)
+        window.open(page_of("general"))
+        ratios = window.run(f"""
+          (() => {{
+            const canvas = document.createElement("canvas").getContext("2d");
+            const luminance = (name) => {{
+              canvas.fillStyle = getComputedStyle(document.body).getPropertyValue(`--${{name}}`);
+              canvas.fillRect(0, 0, 1, 1);
+              const [red, green, blue] = Array.from(canvas.getImageData(0, 0, 1, 1).data, (each) =>
+                each / 255 <= 0.04045 ? each / 255 / 12.92 : ((each / 255 + 0.055) / 1.055) ** 2.4);
+              return 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05;
+            }};
+            return {json.dumps(pairs)}.map((pair) => pair.map(luminance)).map(([a, b]) => Math.max(a / b, b / a));
+          }})()""")
+    finally:
+        window.prefer()
+    low = [(pair, ratio) for pair, ratio in zip(pairs, ratios, strict=True) if ratio < 4.5]  # WCAG 2.2, 1.4.3
+    assert low == []
 
 
 def test_every_control_has_a_name_and_every_figure_a_heading(page):

@@ -30,22 +30,22 @@ def element(page: str, name: str) -> str:
     return re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', page, re.DOTALL)[1]
 
 
-def test_the_page_loads_nothing_from_anywhere(recording):
-    page = build_page(recording.trace)
+def test_the_page_loads_nothing_from_anywhere(general):
+    page = build_page(general.trace)
     assert not re.search(r"""(src|srcset|data|action|poster)\s*=\s*["']""", page)
     assert not re.search(r"<(link|iframe|object|embed|base)\b|@import|url\(|\bfetch\(|XMLHttpRequest|import\(", page)
     assert "default-src 'none'" in page
 
 
-def test_addresses_lead_to_papers_only(recording):
-    addresses = set(re.findall(r"https?://([\w.]+)", build_page(recording.trace)))
+def test_addresses_lead_to_papers_only(general):
+    addresses = set(re.findall(r"https?://([\w.]+)", build_page(general.trace)))
     assert addresses <= {"arxiv.org", "doi.org", "aclanthology.org", "www.w3.org"}
 
 
-def test_a_sentence_cannot_end_its_script(recording):
-    page = build_page(recording.trace)
+def test_a_sentence_cannot_end_its_script(general):
+    page = build_page(general.trace)
     assert "</script><img" not in page
-    assert json.loads(element(page, "trace"))["walks"][0]["source_text"] == recording.walk.source_text
+    assert json.loads(element(page, "trace"))["walks"][0]["source_text"] == general.walk.source_text
 
 
 @given(st.text(min_size=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from recordings import make_recording
+from recordings import make_recording, of_kind
 
 from nmt_cli.batch import BOS, EOS
 from nmt_cli.errors import Exit, UserError
@@ -16,8 +16,8 @@ CLOSE = {"rtol": 0, "atol": 2e-5}
 
 
 def test_the_trace_ends_in_the_translators_output(recording):
-    translator, walk = recording
-    (translation,) = translator.translate([walk.source_text], n_best=3, with_weights=bool(walk.decoder.attentions))
+    walk = recording.walk
+    translation = recording.translation
     assert walk.text == translation.text
     assert [token.piece for token in walk.source] == list(translation.source_tokens)
     assert [token.piece for token in walk.target[:-1]] == list(translation.tokens)
@@ -30,15 +30,14 @@ def test_the_trace_ends_in_the_translators_output(recording):
 
 
 def test_finished_hypotheses_are_the_translators_best(recording):
-    translator, walk = recording
-    (translation,) = translator.translate([walk.source_text], n_best=3)
-    assert [found.text for found in walk.search.finished] == [found.text for found in translation.n_best]
-    scores = [found.score for found in walk.search.finished]
+    finished, translation = recording.walk.search.finished, recording.translation
+    assert [found.text for found in finished] == [found.text for found in translation.n_best]
+    scores = [found.score for found in finished]
     np.testing.assert_allclose(scores, [found.score for found in translation.n_best], **CLOSE)
 
 
-def test_the_greedy_tree_ends_in_the_translation_with_beam_1(recording):
-    translator, walk = recording
+def test_the_greedy_tree_ends_in_the_translation_with_beam_1(general):
+    translator, walk = general.translator, general.walk
     assert walk.greedy.finished[0].text == translator.translate([walk.source_text], beam=1)[0].text
     assert all(node.slot == 0 for node in walk.greedy.nodes)
 
@@ -58,7 +57,7 @@ def test_weights_are_the_softmax_of_the_energies_in_the_window(recording):
         np.testing.assert_allclose(attention.weights, weights, **CLOSE)
 
 
-@pytest.mark.parametrize("kind", ["local-p", "gnmt_v2"])
+@pytest.mark.parametrize("kind", [of_kind("local-p"), of_kind("gnmt_v2")])
 def test_the_window_of_local_attention_is_around_its_position(kind):
     recording = make_recording(kind)
     (attention,) = recording.walk.decoder.attentions
@@ -69,7 +68,7 @@ def test_the_window_of_local_attention_is_around_its_position(kind):
 
 
 def test_coverage_is_what_has_been_looked_at_so_far():
-    (attention,) = make_recording("additive").walk.decoder.attentions
+    (attention,) = make_recording("bahdanau").walk.decoder.attentions
     gains = np.diff(attention.coverage, axis=0) / attention.weights[:-1]
     assert (attention.coverage[0] == 0).all()
     np.testing.assert_allclose(gains, np.broadcast_to(gains[0], gains.shape), rtol=1e-3)  # one over the fertility
@@ -102,7 +101,7 @@ def test_logits_reproduce_the_probabilities(recording):
 
 
 def test_the_output_layer_makes_the_logits_from_the_attentional_vectors(recording):
-    translator, walk = recording
+    translator, walk = recording.translator, recording.walk
     parameters = translator.parameters
     table = parameters.get("output_table", parameters["target_embedding"])
     logits = walk.decoder.attentional @ table.T + parameters["output_bias"]
@@ -136,7 +135,7 @@ def test_gates_make_the_state_from_the_one_before(general):
 
 
 def test_what_a_cell_reads_makes_its_state(recording):
-    translator, walk = recording
+    translator, walk = recording.translator, recording.walk
     parameters, model = translator.parameters["decoder"], translator.seq2seq.config
     readers = [cell for cell in walk.decoder.cells if "context" in cell.reads[1:]]
     for place, cell in enumerate(walk.decoder.cells):

@@ -6,13 +6,15 @@ import io
 import json
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from recordings import make_translator
+from recordings import make_recording, make_translator
 
 from nmt_cli import cli
+from nmt_cli.commands import visualize
 from nmt_cli.commands.visualize import names_of
 from nmt_cli.run.directory import Run
 from nmt_cli.run.scoring import Score
@@ -42,6 +44,14 @@ def nmt(monkeypatch, capsys, tmp_path):
     return run
 
 
+@pytest.fixture
+def without_recording(monkeypatch):
+    """Every sentence has the walk of another one: for tests of what is asked for, not of what is found."""
+    walk = make_recording("general").walk
+    found = lambda translator, text, model, *more: replace(walk, source_text=text, model=model)  # noqa: E731
+    monkeypatch.setattr(visualize, "record", found)
+
+
 def texts(path: Path) -> list[str]:
     """What an SVG says."""
     return [node.text or "" for node in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")]
@@ -54,12 +64,12 @@ def test_a_page_is_written_and_named(nmt, tmp_path):
     assert (tmp_path / "walk.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
-def test_the_page_is_in_the_language_asked_for(nmt, tmp_path):
+def test_the_page_is_in_the_language_asked_for(nmt, without_recording, tmp_path):
     nmt("general", "le chat", "--language", "ko", "-o", "ko.html", "--quiet")
     assert '<html lang="ko">' in (tmp_path / "ko.html").read_text(encoding="utf-8")
 
 
-def test_json_is_the_trace_and_leaves_the_page_out(nmt, tmp_path):
+def test_json_is_the_trace_and_leaves_the_page_out(nmt, without_recording, tmp_path):
     code, out, _ = nmt("general", "le chat", "la maison", "--json")
     trace = json.loads(out)
     assert code == 0
@@ -68,14 +78,14 @@ def test_json_is_the_trace_and_leaves_the_page_out(nmt, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_sentences_come_from_a_file_without_its_blank_lines(nmt, tmp_path):
+def test_sentences_come_from_a_file_without_its_blank_lines(nmt, without_recording, tmp_path):
     (tmp_path / "two.txt").write_text("le chat\n\nla maison\n", encoding="utf-8")
     _, out, err = nmt("general", "--input", "two.txt", "--json")
     assert [walk["source_text"] for walk in json.loads(out)["walks"]] == ["le chat", "la maison"]
     assert "1 line with nothing to translate left out" in err
 
 
-def test_two_models_are_walked_through_side_by_side(nmt):
+def test_two_models_are_walked_through_side_by_side(nmt, without_recording):
     _, out, _ = nmt("general", "le chat", "--compare", "none", "--json", "--quiet")
     assert [walk["model"] for walk in json.loads(out)["walks"]] == ["general", "none"]
 

@@ -35,7 +35,7 @@ function attentionStep({ walk, clock, ranges, model }) {
           ),
         );
   const heading = element("p", { class: "path" });
-  const table = looks ? energyTable(walk, ranges) : null;
+  const table = looks ? energyTable(walk, ranges, model) : null;
   const added = element("p", { class: "sum", id: "context-sum" });
   const output = outputTable();
   const blocks = clock.parts.map((part) => ({ part, ...(buildBlock(part) ?? {}) })).filter(({ node }) => node);
@@ -48,24 +48,18 @@ function attentionStep({ walk, clock, ranges, model }) {
   /** What a part of the step shows: its node, and a function that writes step t into it. */
   function buildBlock(part) {
     const state = { kind: "decoder", range: ranges.decoder };
-    const query = () =>
-      valueBlock(
-        isKnown(`value_query_${model.decoder}`) ? `value_query_${model.decoder}` : "value_query",
-        state,
-        (t) => heads[head].query[t],
-      );
+    const top = walk.decoder.initial.length > 1 ? "value_top" : "value_hidden";
+    const asking = `value_query_${model.decoder}`;
+    const query = () => valueBlock(isKnown(asking) ? asking : top, state, (t) => heads[head].query[t]);
     // What the cells have made by the end of the step: it is combined, or goes to the output layer.
-    const made = () =>
-      valueBlock(walk.decoder.initial.length > 1 ? "value_top" : "value_hidden", state, (t) =>
-        handedUp(walk.decoder.cells.at(-1), t),
-      );
+    const made = () => valueBlock(top, state, (t) => handedUp(walk.decoder.cells.at(-1), t));
     if (part === "recur")
       return looksFirst(clock.parts) ? operationBlock("operation_recur_late", made()) : looks ? query() : made();
     if (part === "climb") return operationBlock(`operation_climb_${model.decoder}`, made());
     if (part === "energies") {
       const asks = looksFirst(clock.parts) ? query() : null;
       return {
-        node: element("div", { class: "stage-part" }, asks?.node ?? "", table.node),
+        node: element("div", { class: "stage-part" }, asks?.node ?? "", table.nodes),
         write: (t) => {
           asks?.write(t);
           table.write(heads[head], t);
@@ -74,7 +68,7 @@ function attentionStep({ walk, clock, ranges, model }) {
     }
     if (part === "context") {
       const block = valueBlock(
-        "value_context",
+        heads.length > 1 ? "value_context_head" : "value_context",
         { kind: "context", range: ranges.context },
         (t) => heads[head].context[t],
       );

@@ -1,7 +1,7 @@
 "use strict";
 // Figure 9. The search tree: what was taken, what was dropped, what finished, and why the winner won.
 
-const COLUMN = 98,
+const COLUMN = 110,
   ROW = 42,
   HALF = 38;
 

@@ -89,10 +89,6 @@ function blackBox({ walk, clock, ranges }) {
     putStyle(written, "opacity", now.t >= 0 ? 1 : now.phase === "hand" ? now.progress : 0.15);
   }
 
-  function handedShare(now, index, count) {
-    if (now.phase === "hand") return clamp(now.progress * count * 1.2 - index);
-    return now.t >= 0 ? 1 : 0;
-  }
   return { id, node, draw };
 }
 

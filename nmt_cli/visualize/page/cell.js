@@ -112,24 +112,35 @@ function recurrentCell({ walk, clock, ranges, model }) {
       memory = { kind: side, range: ranges.memory };
     const inner = Object.keys(after).filter((name) => name !== "hidden" && name !== "memory");
     const row = (name, vector, options, className) => vectorRow(say(`value_${name}`), vector, options, className);
-    shown = [
+    const read = [
       ...reads.map(({ name, vector }) => row(name, vector, inputKinds[name], "first")),
       row("hidden_before", before.hidden, state, "first state"),
       before.memory && row("memory_before", before.memory, memory, "first state"),
-      ...inner.map((name) =>
-        row(name, after[name], { kind: "gate", range: GATES.has(name) ? [0, 1] : [-1, 1] }, "gate"),
-      ),
+    ].filter(Boolean);
+    const gates = inner.map((name) =>
+      row(name, after[name], { kind: "gate", range: GATES.has(name) ? [0, 1] : [-1, 1] }, "gate"),
+    );
+    const made = [
       after.memory && row("memory", after.memory, memory, "last"),
       row("hidden", after.hidden, state, "last"),
       up && row("handed_up", up, state, "last"),
     ].filter(Boolean);
+    shown = [...read, ...gates, ...made];
     for (const { shown: node } of shown) {
       node.addEventListener(
         "pointermove",
         (event) => node.vector.length === after.hidden.length && pick(unitAt(event, node)),
       );
     }
-    rows.replaceChildren(...shown.map(({ node }) => node));
+    const nodes = (group) => group.map(({ node }) => node);
+    const operation = (key) => element("p", { class: "operation" }, say(key));
+    rows.replaceChildren(
+      ...nodes(read),
+      operation("operation_gates"),
+      ...nodes(gates),
+      operation(isKnown(`operation_state_${model.cell}`) ? `operation_state_${model.cell}` : `operation_state_${family}`),
+      ...nodes(made),
+    );
     pick(strongestUnit(after.hidden), true);
   }
 

@@ -21,6 +21,12 @@ function momentsOf(walk, parts) {
   ];
 }
 
+/** How much of one of `count` vectors has been handed over: one follows the other. */
+function handedShare(now, index, count) {
+  if (now.phase === "hand") return clamp(now.progress * count * 1.2 - index);
+  return now.t >= 0 ? 1 : 0;
+}
+
 class Clock {
   constructor() {
     this.listeners = [];

@@ -58,7 +58,6 @@ function decoding({ walk, clock, ranges }) {
   const wide = element("div", { class: "wide" }, inner);
   const summary = element("p", { class: "visually-hidden", "aria-live": "polite" });
   stage.append(wide, summary);
-  mark(node, "dense", isDense(walk));
   const paths = Array.from({ length: looks ? walk.source.length : 1 }, () =>
     lines.appendChild(svg("path", { class: "line" })),
   );
@@ -70,6 +69,8 @@ function decoding({ walk, clock, ranges }) {
 
   /** Where the columns stand. Measured when the page's layout may have changed, not on every frame. */
   function measure() {
+    mark(node, "dense", isDense(walk));
+    mark(node, "dense", isDense(walk) || (onPaper() && inner.scrollWidth > wide.clientWidth));
     const box = inner.getBoundingClientRect();
     const x = (node) => node.getBoundingClientRect().left + node.getBoundingClientRect().width / 2 - box.left;
     const height = lines.clientHeight;
@@ -136,5 +137,5 @@ function decoding({ walk, clock, ranges }) {
       mark(node, "unsaid", now.emitted <= index);
     });
   }
-  return { id, node, draw };
+  return { id, node, draw, measure };
 }

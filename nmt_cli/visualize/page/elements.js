@@ -67,6 +67,9 @@ function percent(share) {
 /** In parentheses where it begins with a minus sign, as in a product. */
 const bracket = (text) => (text.startsWith("−") ? `(${text})` : text);
 
+/** Whether the page is laid out for printing. */
+const onPaper = () => document.documentElement.classList.contains("printing");
+
 const clamp = (value, low = 0, high = 1) => Math.min(high, Math.max(low, value));
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const bestIndex = (values) => values.reduce((best, value, index) => (value > values[best] ? index : best), 0);

@@ -8,12 +8,14 @@ function encoderRun({ walk, clock, ranges, model }) {
   const texts = [
     goesBack ? "encoder_text_both" : "encoder_text_one",
     inputs.length > 1 ? "encoder_text_layers" : null,
+    bothWays(walk) && !goesBack ? "encoder_text_some_both" : null,
     runs[0].reverse ? "encoder_text_reversed" : null,
     model.residual_from > 0 && model.residual_from <= inputs.length ? "encoder_text_residual" : null,
     "encoder_text_handover",
   ];
   const { id, node, stage } = frame("encoder", 4, clock, { phase: "encode" }, texts.filter(Boolean), {
     from: model.residual_from,
+    count: bothWays(walk),
   });
   const most = { embedding: 8, state: runs.length > 4 ? 5 : runs.length > 2 ? 8 : 12, annotation: goesBack ? 24 : 16 };
   const columns = walk.source.map((token, index) => {
@@ -50,9 +52,16 @@ function encoderRun({ walk, clock, ranges, model }) {
     rowNames(),
     columns.map(({ column }) => column),
   );
-  const options = [false, true].map(handover);
+  const options = [false, true].map(handover); // each with its strips
   mark(node, "dense", isDense(walk));
-  stage.append(wide, element("div", { class: "handovers" }, options));
+  stage.append(
+    wide,
+    element(
+      "div",
+      { class: "handovers" },
+      options.map((option) => option.node),
+    ),
+  );
 
   /** Of one direction of one layer: "layer 2, backward ←". */
   function runName({ layer, reverse }) {
@@ -100,7 +109,7 @@ function encoderRun({ walk, clock, ranges, model }) {
         most: 12,
         name: say("first_state"),
       });
-    return element(
+    const box = element(
       "div",
       { class: `handover ${isOurs ? "ours" : ""}` },
       element("h3", {}, say(all ? "hand_all" : "hand_last"), isOurs ? element("em", {}, say("your_model")) : ""),
@@ -111,6 +120,7 @@ function encoderRun({ walk, clock, ranges, model }) {
         begins && element("p", { class: "muted" }, begins, element("span", {}, say(bridge))),
       ),
     );
+    return { node: box, strips, isOurs };
   }
 
   function draw(now) {
@@ -124,8 +134,11 @@ function encoderRun({ walk, clock, ranges, model }) {
       reveal(annotation, Math.min(...shares) >= DONE ? 1 : 0);
     });
     if (now.phase === "encode") follow(wide, columns[now.token].column);
-    options.forEach((node) => mark(node, "waiting", now.phase !== "hand" && now.t < 0));
-    options.forEach((node) => mark(node, "active", now.phase === "hand" && node.classList.contains("ours")));
+    for (const { node: box, strips, isOurs } of options) {
+      mark(box, "waiting", now.phase !== "hand" && now.t < 0);
+      mark(box, "active", now.phase === "hand" && isOurs);
+      strips.forEach((each, index) => reveal(each, now.phase === "hand" ? handedShare(now, index, strips.length) : 1));
+    }
   }
   return { id, node, draw };
 }

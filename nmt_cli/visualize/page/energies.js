@@ -3,7 +3,7 @@
 // become probabilities.
 
 /** A row for each source token; columns as this attention computes them. */
-function energyTable(walk, ranges) {
+function energyTable(walk, ranges, model) {
   const [first] = walk.decoder.attentions;
   const isGaussian = first.window?.some((row) => Array.from(row).some((factor) => factor > 0 && factor < 1)) ?? false;
   const columns = [
@@ -49,8 +49,11 @@ function energyTable(walk, ranges) {
     ),
   );
 
+  const softmax = element("p", { class: "sum", id: "weight-sum" });
+  const place = element("p", { class: "sum", id: "place" });
+
   function write(attention, t) {
-    const { energies, weights, window, coverage } = attention;
+    const { energies, weights, window, position, coverage } = attention;
     const inReach = (index) => !window || window[t][index] > 0;
     const reached = Array.from(energies[t]).filter((_, index) => inReach(index));
     const [low, high] = [Math.min(...reached), Math.max(...reached)];
@@ -77,8 +80,34 @@ function energyTable(walk, ranges) {
       mark(row.node, "strongest", index === best);
       mark(row.node, "out-of-reach", !inReach(index));
     });
+    const strongest = { energy: energies[t][best], weight: weights[t][best], factor: isGaussian ? window[t][best] : 1 };
+    writeSoftmax(reached, strongest);
+    if (position) writePlace(position[t], best, strongest.factor);
     putText(total, say("sum_is", { sum: decimal(sum(Array.from(weights[t]))) }));
     if (!node.matches(":hover, :focus")) node.scrollTop = rows[best].node.offsetTop - node.clientHeight / 2;
+  }
+
+  /** The arithmetic of the strongest row. energies: those in reach. */
+  function writeSoftmax(energies, { energy, weight, factor }) {
+    const most = Math.max(...energies);
+    const normalizer = most + Math.log(sum(energies.map((each) => Math.exp(each - most))));
+    softmax.replaceChildren(
+      exponential(energy, normalizer),
+      isGaussian ? ` × ${decimal(factor)}` : "",
+      " = ",
+      element("b", {}, decimal(weight)),
+      element("span", { class: "muted" }, ` ${say(isGaussian ? "weight_is_near" : "weight_is")}`),
+    );
+  }
+
+  /** Where local attention looks, and how near the strongest token is to that place. */
+  function writePlace(position, best, factor) {
+    const at = decimal(position, 2);
+    place.replaceChildren(
+      say("looks_around", { place: at }),
+      isGaussian ? `; ${say("column_window")} = exp(−2 × ((${best + 1} − ${at}) / ${model.attention_window})²) = ` : "",
+      isGaussian ? element("b", {}, decimal(factor)) : "",
+    );
   }
 
   function draw(energies, weights, context) {
@@ -93,10 +122,13 @@ function energyTable(walk, ranges) {
       putStyle(weighted, "opacity", context.toFixed(2));
       mark(row, "weighed", weights > 0.5);
     });
-    putStyle(total, "opacity", weights.toFixed(2));
+    for (const each of [total, softmax, place]) putStyle(each, "opacity", weights.toFixed(2));
   }
-  return { node, write, draw };
+  return { nodes: [node, first.position ? place : "", softmax], write, draw };
 }
+
+/** One value of a softmax in numbers, with digits enough that the result can be checked. */
+const exponential = (value, normalizer) => `exp(${decimal(value, 4)} − ${bracket(decimal(normalizer, 4))})`;
 
 /** One source token: its cells by column, and what is written into them. */
 function tableRow(walk, ranges, columns, index) {
@@ -163,7 +195,7 @@ function outputTable() {
     );
     const { logits, log_probs: logProbs, chosen, normalizer, rank } = choice;
     normalised.replaceChildren(
-      `exp(${decimal(logits[chosen])} − ${bracket(decimal(normalizer))}) = `,
+      `${exponential(logits[chosen], normalizer)} = `,
       element("b", {}, decimal(Math.exp(logProbs[chosen]))),
       element("span", { class: "muted" }, ` ${say("normalizer")}${rank > 1 ? ` ${say("rank", { rank })}` : ""}`),
     );

@@ -11,9 +11,11 @@ function mergedToWords(weights, source, target) {
 /** A matrix as SVG: labels, cells, numbers, and the course of the strongest cells, back where the order is turned. */
 function matrixPicture(weights, sourceLabels, targetLabels, size) {
   const longest = (labels) => Math.min(170, 16 + 7.8 * Math.max(...labels.map((label) => Array.from(label).length)));
-  const [left, top] = [longest(targetLabels), longest(sourceLabels) * 0.75 + 16];
+  const slope = size < 19 ? 90 : 48; // of the words above: narrow columns leave room for upright ones only
+  const [up, aside] = slope === 90 ? [1, 0] : [0.75, 0.7];
+  const [left, top] = [longest(targetLabels), longest(sourceLabels) * up + 16];
   const [width, height] = [
-    left + size * sourceLabels.length + 0.7 * longest(sourceLabels.slice(-1)),
+    left + size * sourceLabels.length + 8 + aside * longest(sourceLabels.slice(-1)),
     top + size * targetLabels.length + 8,
   ];
   const middle = (column, row) => [left + (column + 0.5) * size, top + (row + 0.5) * size];
@@ -92,7 +94,10 @@ function matrixPicture(weights, sourceLabels, targetLabels, size) {
     sourceLabels.map((label, column) =>
       svg(
         "text",
-        { class: "label source", transform: `translate(${middle(column, 0)[0] + 0.1 * size} ${top - 8}) rotate(-48)` },
+        {
+          class: "label source",
+          transform: `translate(${middle(column, 0)[0] + 0.15 * aside * size} ${top - 8}) rotate(${-slope})`,
+        },
         label,
       ),
     ),

@@ -38,7 +38,7 @@ function unrolled({ walk, clock, ranges, model }) {
     const number = isReversed ? walk.source.length - index : index + 1;
     return timeStep("encoder", `h${number}`, strips, {
       into: chip(walk.source, index, "source"),
-      arrow: goesBack ? "⇄" : "→",
+      arrow: goesBack && index < walk.source.length - 1 ? "⇄" : "→",
     });
   });
   const decoded = walk.target.map((_, step) => {
@@ -57,9 +57,13 @@ function unrolled({ walk, clock, ranges, model }) {
         0,
         strip(context, { kind: "context", range: ranges.context, most: 12, name: say("value_context") }),
       );
+    if (Object.keys(walk.decoder.combined).length) states.push(attentional(step, "value_attentional"));
     return timeStep("decoder", `s${step + 1}`, states, {
       out: chip(walk.target, step, "target"),
-      into: chip(walk.decoder.fed, step, "target"),
+      into: [
+        chip(walk.decoder.fed, step, "target"),
+        model.input_feeding ? attentional(step - 1, "value_attentional_before") : "",
+      ],
     });
   });
   const firsts = walk.decoder.initial.map(({ hidden }, layer) =>
@@ -78,7 +82,15 @@ function unrolled({ walk, clock, ranges, model }) {
     handed,
     decoded,
   );
+  mark(wide, "feeding", model.input_feeding);
   stage.append(wide);
+
+  /** The attentional vector that a step makes; before the first it is zero. */
+  function attentional(step, name) {
+    const rows = walk.decoder.attentional;
+    const vector = step < 0 ? zerosLike(rows[0]) : rows[step];
+    return strip(vector, { kind: "decoder", range: ranges.attentional, most: 12, name: say(name) });
+  }
 
   /** Over how many cells the context stands: below those that read it, above those that ask for it. */
   function contextPlace() {

@@ -1,19 +1,14 @@
 "use strict";
 // What a walk holds, by the questions that figures ask of it.
 
-/** The parts of a decoder's step in the order in which it computes them (nmt_cli/nn/architectures.py). */
-const PARTS = {
-  none: ["recur", "logits", "choose"],
-  cho: ["recur", "combine", "logits", "choose"],
-  luong: ["recur", "energies", "weights", "context", "combine", "logits", "choose"],
-  bahdanau: ["energies", "weights", "context", "recur", "combine", "logits", "choose"],
-  gnmt: ["energies", "weights", "context", "recur", "logits", "choose"],
-  gnmt_v2: ["recur", "energies", "weights", "context", "climb", "logits", "choose"],
-  conditional: ["recur", "energies", "weights", "context", "climb", "combine", "logits", "choose"],
-};
-
 const hasAttention = (walk) => walk.decoder.attentions.length > 0;
-const partsOf = (walk, model) => PARTS[model.decoder === "luong" && !hasAttention(walk) ? "none" : model.decoder];
+
+/** The parts of a decoder's step in the order in which it was heard to compute them. */
+function partsOf({ decoder: { order } }) {
+  const cells = (place) => (order.indexOf("state") < place ? "climb" : "recur");
+  const parts = { attention: ["energies", "weights", "context"], combine: ["combine"], output: ["logits", "choose"] };
+  return order.flatMap((kind, place) => parts[kind] ?? [cells(place)]);
+}
 
 /** Whether the decoder looks at the source before its cells read the word. */
 const looksFirst = (parts) => parts[0] === "energies";
@@ -80,6 +75,9 @@ function readBy(walk, place, t) {
   };
   return cells[place].reads.map((name) => ({ name, vector: found[name]() }));
 }
+
+/** How many of the encoder's layers read in both directions. */
+const bothWays = ({ encoder: { runs, inputs } }) => runs.length - inputs.length;
 
 /** The runs of the encoder's top layer, and the state that each of them ends in, side by side. */
 const topRuns = (walk) => walk.encoder.runs.filter(({ layer }) => layer === walk.encoder.inputs.length - 1);

@@ -52,7 +52,7 @@ function head(walk, model) {
       element("div", { class: "masthead" }, element("strong", {}, "nmt"), walks.length > 1 ? list : "", languages),
       element(
         "h1",
-        {},
+        { class: walk.source_text.length > 90 ? "long" : null },
         element("bdi", { class: "from" }, walk.source_text),
         element("span", { "aria-hidden": "true" }, " → "),
         element("bdi", { class: "to" }, walk.text),
@@ -77,6 +77,13 @@ function head(walk, model) {
     );
 }
 
+/** In which direction the encoder reads, as the key of a text. */
+function directionOfReading(walk) {
+  const { runs, inputs } = walk.encoder;
+  if (bothWays(walk)) return bothWays(walk) < inputs.length ? "some_both_directions" : "both_directions";
+  return runs[0].reverse ? "reversed" : "one_direction";
+}
+
 /** What kind of model this is. */
 function facts(walk, model) {
   const cell = model.cell.split("_")[0].toUpperCase();
@@ -88,7 +95,7 @@ function facts(walk, model) {
       say("fact_encoder", {
         layers: model.encoder_layers,
         units: model.encoder_units,
-        direction: say(model.bidirectional ? "both_directions" : model.reverse_source ? "reversed" : "one_direction"),
+        direction: say(directionOfReading(walk), { count: bothWays(walk) }),
       }),
     ],
     [
@@ -127,7 +134,7 @@ function open(index, keepsTime = false) {
   chosen = index;
   const { walk } = walks[index];
   const model = trace.models[walk.model];
-  clock.begin(walk, partsOf(walk, model));
+  clock.begin(walk, partsOf(walk));
   document.documentElement.lang = language;
   head(walk, model);
   refreshTransport = buildTransport(clock, model);
@@ -163,9 +170,11 @@ clock.listen(() => {
 addEventListener("keydown", (event) => handleKey(clock, event));
 addEventListener("beforeprint", () => {
   clock.pause();
+  document.documentElement.classList.add("printing");
   clock.seek(clock.moments.length - 1);
-  figures.forEach(({ draw }) => draw(clock.now));
+  for (const { measure, draw } of figures) (measure?.(), draw(clock.now));
 });
+addEventListener("afterprint", () => document.documentElement.classList.remove("printing"));
 addEventListener("hashchange", goToAddress);
 
 /** An address may name a moment, a figure, or both: walk.html#23, walk.html#attention, walk.html#attention,23. */

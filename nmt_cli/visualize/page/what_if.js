@@ -25,7 +25,11 @@ function whatIf({ walk, walks, clock }) {
   );
   if (buttons.length)
     stage.append(
-      element("p", { class: "prompt" }, say("take_away")),
+      element(
+        "p",
+        { class: "prompt" },
+        say(buttons.length < words.length ? "take_away_first" : "take_away", { count: buttons.length }),
+      ),
       element("div", { class: "sentence", dir: directionOf(walk.source_text) }, buttons),
       answer,
     );
