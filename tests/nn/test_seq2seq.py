@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -299,7 +298,8 @@ def test_steps_over_a_part_of_the_vocabulary_are_steps_over_all_of_it_normalised
         return whole, module.apply(variables, memory, state, places, words, allowed, method="step")
 
     (state, whole, weights), (found_state, found, found_weights) = step()
-    jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-5), (found_state, found_weights), (state, weights))
+    close = functools.partial(np.testing.assert_allclose, atol=1e-5)
+    jax.tree.map(close, (found_state, found_weights), (state, weights))
     expected = np.where(allowed[:, None], np.asarray(whole, np.float64)[..., ids], -np.inf)
     expected -= np.log(np.sum(np.exp(expected), axis=-1, keepdims=True))
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    close(found, expected)
