@@ -109,6 +109,14 @@ MethodOption = Annotated[
 SeedOption = Annotated[
     int | None, typer.Option(min=0, metavar="N", show_default=FromModel, help="Samples follow from it and the line.")
 ]
+ShortlistOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--shortlist/--no-shortlist",
+        show_default=FromModel,
+        help="Write only what the source's pieces are likely to become, and what is frequent: faster, not the same.",
+    ),
+]
 SearchSetOption = Annotated[
     list[str],
     typer.Option(

@@ -117,6 +117,7 @@ def evaluate(
     beam: arguments.BeamOption = None,
     length_penalty: arguments.LengthPenaltyOption = None,
     method: arguments.MethodOption = None,
+    shortlist: arguments.ShortlistOption = None,
     overrides: arguments.SearchSetOption,
     batch_size: arguments.BatchSizeOption = None,
     bootstrap: arguments.Bootstrap = 1000,

@@ -151,6 +151,9 @@ class Search:
     top_k: int = option(0, "sampling: draw among so many likeliest pieces; 0 for all", least=0)
     top_p: float = option(1.0, "sampling: draw among the likeliest with this probability", least=0.001, most=1.0)
     seed: int = option(1, "samples follow from it and from the line", least=0, most=2**31 - 1)
+    shortlist: bool = option(
+        False, "write only what the source's pieces are likely to become, and what is frequent: faster, not the same"
+    )
     batch_size: int = option(128, "lines translated at a time, at most", least=1)
     precision: Literal["auto", "float32", "bfloat16"] = option(
         "auto", "numbers that matrix products multiply; auto: bfloat16 where the device is faster with it"

@@ -25,6 +25,7 @@ from nmt_cli.commands.progress import track
 from nmt_cli.config import Config, Sections
 from nmt_cli.data import selection, tables
 from nmt_cli.data.corpus import Corpus, Pair, refuse_empty
+from nmt_cli.data.lexicon import write_lexicon
 from nmt_cli.data.lines import BadLines
 from nmt_cli.data.report import Notes, Part, build_report
 from nmt_cli.data.selection import Encoded, Intake
@@ -139,6 +140,7 @@ def prepare(
         fitting = selection.fitting(encoded, resolved.data, train.counts)
         train_part = Part.of(write_pairs(writer, "train", fitting), train.counts, tokenizers)
         refuse_empty("training pairs", train_part.pairs, train.counts)
+        write_lexicon(writer, *(tokenizer.size for tokenizer in tokenizers))
         valid_part = None
         if valid:
             valid_part = write_validation(writer, valid.spool, valid.counts, tokenizers)

@@ -26,8 +26,8 @@ from nmt_cli.commands.train_report import account, describe, describe_left_out, 
 from nmt_cli.config import Config
 from nmt_cli.data.batching import Batches
 from nmt_cli.data.embeddings import Vectors
+from nmt_cli.data.lexicon import model_files
 from nmt_cli.data.store import Prepared, open_data
-from nmt_cli.data.tokenizer import tokenizer_files
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run import checkpoint
@@ -189,7 +189,7 @@ def make_validator(sitting: Sitting, model: Seq2Seq) -> Validator | None:
         return None
     exact = model.clone(dtype=jnp.float32)
     source, target = data.tokenizers()
-    translator = Translator(exact, None, source, target, config.search, note)
+    translator = Translator(exact, None, source, target, dataclasses.replace(config.search, shortlist=False), note)
     return Validator(data, config.train, translator, make_loss(model))
 
 
@@ -232,7 +232,7 @@ def publish(folder: Path, sitting: Sitting, state: TrainState, result: Validatio
         "provenance": sitting.run.sittings()[-1],
     }
     params = jax.device_get(state.for_translation)
-    save_model(folder, params, sitting.config, (source.size, target.size), tokenizer_files(data.directory), card)
+    save_model(folder, params, sitting.config, (source.size, target.size), model_files(data.directory), card)
 
 
 def save(sitting: Sitting, state: TrainState, standing: Standing, has_validation: bool) -> None:

@@ -123,7 +123,9 @@ def trace_of(
     for path, name in zip(models, names_of(models), strict=True):
         translator = Translator.load(path, device)
         # The numbers shown have to add up on paper, which those of a product of rounded operands do not.
-        request = translator.request(beam=beam, length_penalty=length_penalty, batch_size=8, precision="float32")
+        request = translator.request(
+            beam=beam, length_penalty=length_penalty, batch_size=8, precision="float32", shortlist=False
+        )
         facts[name] = dataclasses.asdict(translator.seq2seq.config)
         for place, sentence in enumerate(sentences):
             forced = target[place] if target else None

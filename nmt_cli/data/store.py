@@ -2,7 +2,7 @@
 
 ```
 config.json                 resolved configuration        report.json      what `nmt prepare` counted
-tokenizer.*                 see data/tokenizer.py          MANIFEST.json    sizes and SHA-256, see data/manifest.py
+tokenizer.*, lexicon.*      see data/tokenizer.py, data/lexicon.py         MANIFEST.json    see data/manifest.py
 train.source.ids            all ids of all sentences in a row, little-endian uint16 (uint32 for large vocabularies)
 train.source.offsets        int64 [N + 1]: sentence i is ids[offsets[i]:offsets[i + 1]]
 train.target.*, valid.*     the same
@@ -34,7 +34,8 @@ from nmt_cli.data.tokenizer import Tokenizer, load_tokenizers, save_tokenizers
 from nmt_cli.errors import UserError
 
 SIDES = ("source", "target")
-NOT_TRAINED_ON = ("config.json", "report.json")  # they may say when and where; the data is the same
+# Settings and report may say when and where, the lexicon follows from the pairs: the data is the same.
+NOT_TRAINED_ON = ("config.json", "report.json", "lexicon.ids", "lexicon.offsets")
 OFFSETS = np.dtype("<i8")
 
 
@@ -182,6 +183,11 @@ def open_sentences(directory: Path, name: str, type_of_id: np.dtype[Any]) -> Sen
     return sentences
 
 
+def type_of_ids(size: int) -> str:
+    """How the ids of a vocabulary of this size are stored."""
+    return "<u2" if size <= 2**16 else "<u4"
+
+
 def map_array(path: Path, type_of_item: np.dtype[Any]) -> NDArray[Any]:
     """A file as a one-dimensional array that is read as it is used."""
     try:
@@ -211,10 +217,7 @@ class DataWriter:
 
     def __init__(self, folder: Path, config: Config, source: Tokenizer, target: Tokenizer) -> None:
         self.folder = folder
-        self.types = {
-            side: "<u2" if tokenizer.size <= 2**16 else "<u4"
-            for side, tokenizer in zip(SIDES, (source, target), strict=True)
-        }
+        self.types = dict(zip(SIDES, map(type_of_ids, (source.size, target.size)), strict=True))
         (folder / "config.json").write_text(to_json(config), encoding="utf-8")
         save_tokenizers(folder, source, target)
 

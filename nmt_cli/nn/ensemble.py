@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nmt_cli.nn.seq2seq import Seq2Seq
+from nmt_cli.nn.seq2seq import Seq2Seq, Words
 
 
 class Ensemble(NamedTuple):
@@ -29,11 +29,26 @@ class Ensemble(NamedTuple):
         ]
         return tuple(memory for memory, _ in encoded), tuple(state for _, state in encoded)
 
-    def step(self, parameters: Sequence[Any], memories: Any, states: Any, tokens: Array) -> tuple[Any, Array, Array]:
+    def words(self, parameters: Sequence[Any], ids: Array | None = None) -> list[Words]:
+        """Of each member, as `Seq2Seq.words`."""
+        return [
+            member.apply({"params": own}, ids, method="words")
+            for member, own in zip(self.members, parameters, strict=True)
+        ]
+
+    def step(
+        self,
+        parameters: Sequence[Any],
+        words: Sequence[Words],
+        memories: Any,
+        states: Any,
+        tokens: Array,
+        allowed: Array | None = None,
+    ) -> tuple[Any, Array, Array]:
         """As `Seq2Seq.step`: tokens [B K] -> states, log_probs [B K V], weights [B K S], both averaged."""
         stepped = [
-            member.apply({"params": own}, memory, state, tokens, method="step")
-            for member, own, memory, state in zip(self.members, parameters, memories, states, strict=True)
+            member.apply({"params": own}, memory, state, tokens, words, allowed, method="step")
+            for member, own, words, memory, state in zip(self.members, parameters, words, memories, states, strict=True)
         ]
         new_states, log_probs, weights = zip(*stepped, strict=True)
         if len(self.members) == 1:

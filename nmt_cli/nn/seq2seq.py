@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -22,6 +22,18 @@ from nmt_cli.nn.types import DecoderState, Memory
 
 if TYPE_CHECKING:
     from nmt_cli.batch import Array
+
+
+class Words(NamedTuple):
+    """What steps of search read of the target's pieces, made once for all steps: of all V, or of a shortlist of them.
+
+    An embedding's share of the gates is not among it: as one product for all pieces it is rounded otherwise than as
+    one for a few rows, and translations would depend on the size of the batch.
+    """
+
+    embedding: jax.Array  # [V E] float32
+    output: jax.Array  # [H V], as it is multiplied: laid out for that, and rounded
+    bias: jax.Array  # [V] float32
 
 
 class Seq2Seq(nn.Module):
@@ -58,15 +70,33 @@ class Seq2Seq(nn.Module):
         annotations, finals = self.encoder(embedded, mask.T, encoder_rng)
         return self.decoder.start(jnp.swapaxes(annotations, 0, 1), mask, finals)
 
-    def step(self, memory: Memory, state: DecoderState, tokens: jax.Array) -> tuple[DecoderState, jax.Array, jax.Array]:
+    def words(self, ids: Array | None = None) -> Words:
+        """What steps read of these target pieces [V] int32; None for all."""
+        embedding, table, bias = self.target_embedding, self.table(), self.output_bias
+        if ids is not None:
+            embedding, table, bias = embedding[ids], table[ids], bias[ids]
+        return Words(embedding, table.T.astype(self.dtype), bias)
+
+    def step(
+        self,
+        memory: Memory,
+        state: DecoderState,
+        tokens: jax.Array,
+        words: Words | None = None,
+        allowed: jax.Array | None = None,
+    ) -> tuple[DecoderState, jax.Array, jax.Array]:
         """One step of search: the last tokens [B K] int32, state arrays [B K ...].
 
+        words: the pieces there are; None for all. allowed: [B V] bool, which of them a sentence may use, PAD among
+        them; None: all. Log-probabilities are normalised over these, and -inf for the others.
         Returns the new state, log_probs [B K V] float32, and attention weights [B K S] float32 (zeros without).
         """
-        embedded = self.target_embedding[tokens]
+        words = words or self.words()
+        embedded = words.embedding[tokens]
         state, output = self.decoder.step(memory, state, embedded)
         weights = output.weights if output.weights is not None else jnp.zeros((*tokens.shape, memory.mask.shape[1]))
-        logits = self.logits(output.attentional)
+        bias = words.bias if allowed is None else jnp.where(allowed, words.bias, -jnp.inf)[:, None]  # [B 1 V]
+        logits = Factor(words.output, dtype=self.dtype)(output.attentional) + bias
         tap("output", embedded=embedded, attentional=output.attentional, logits=logits)
         return state, jax.nn.log_softmax(logits), weights
 
@@ -100,7 +130,3 @@ class Seq2Seq(nn.Module):
     def table(self) -> jax.Array:
         """The output layer's weights [V H]."""
         return self.output_table if self.config.tied_embeddings == "none" else self.target_embedding
-
-    def logits(self, attentional: jax.Array) -> jax.Array:
-        """[B K H] -> [B K V] float32."""
-        return Factor(self.table(), "...h,vh->...v", self.dtype)(attentional) + self.output_bias

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from nmt_cli.data.lexicon import model_files
 from nmt_cli.data.manifest import verify_manifest
-from nmt_cli.data.tokenizer import tokenizer_files
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.run import checkpoint
 from nmt_cli.run.directory import Run
@@ -78,4 +78,4 @@ def save_average(run: Run, folders: Sequence[Path], output: Path, sitting: Mappi
         "provenance": {**sitting, "averaged_steps": ", ".join(map(str, steps))},
     }
     parameters = unflatten(mean(folders), run.checkpoints)
-    save_model(output, parameters, config, (known["source_size"], known["target_size"]), tokenizer_files(model), card)
+    save_model(output, parameters, config, (known["source_size"], known["target_size"]), model_files(model), card)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from threading import Lock
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,73 +19,35 @@ from nmt_cli.nn.penalties import GNMT_OFFSET, Ranking
 from nmt_cli.nn.sampling import Shape
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run.device import Note, compile_aloud, fast_precision, out_of_memory
-from nmt_cli.run.programs import Chance, Demand, Plan, force_ids, translate_ids
+from nmt_cli.run.programs import Chance, Demand, Places, Plan, force_ids, translate_ids
 from nmt_cli.run.reading import Sentence
-
-# Least sentences and least hypotheses in a shape: a processor computes the products of fewer in another way, which
-# rounds bfloat16 differently, and then a translation could depend on how many lines came with it.
-FEWEST = 4
-FEW = (FEWEST, 32)  # sentences for which there are shapes below that of all rows
-WAITING = 4  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
-SHORTEST_SHAPE = 8  # pieces
-MOST_HYPOTHESES = 320  # at a time, of all lines together: more no longer fit the caches of a processor (measured)
-MOST_TOKENS = 1 << 15  # of the source, padding included, that are encoded at a time
-
-
-class Request(NamedTuple):
-    """How lines are to be translated."""
-
-    search: config.Search
-    n_best: int
-    with_weights: bool
-
-    @classmethod
-    def checked(cls, search: config.Search, n_best: int, with_weights: bool) -> Request:
-        """Raises UserError where there cannot be so many translations of a line."""
-        request = cls(search, n_best, with_weights)
-        if n_best > request.width or n_best < 1:
-            what, fix = {
-                "beam": ("a beam at least as wide", f"try --beam {n_best}"),
-                "mbr": ("at least as many samples", f"try --set search.samples={n_best}"),
-                "sample": ("a sample each", "ask for at least one"),
-            }[search.method]
-            raise UserError(f"{n_best} translations of each line need {what}", fix)
-        return request
-
-    @property
-    def width(self) -> int:
-        """Hypotheses of a line at a time."""
-        return {"beam": self.search.beam, "sample": self.n_best, "mbr": self.search.samples}[self.search.method]
-
-    @property
-    def rows(self) -> int:
-        """Lines translated at a time."""
-        return max(-(-FEWEST // self.width), min(self.search.batch_size, MOST_HYPOTHESES // self.width))
-
-    def source_shape(self, length: int) -> int:
-        """S: what a source of so many ids is padded to."""
-        return padded_length(length, self.search.max_length + 1)
-
-    def most(self, length: int) -> int:
-        """Most sentences that are given to the search at a time, padded to this length."""
-        if self.with_weights:  # they are recorded for all who wait, too
-            return max(FEWEST, self.rows)
-        return max(FEWEST, min(WAITING * self.rows, max(self.rows, MOST_TOKENS // length)))
+from nmt_cli.run.request import (
+    FEWEST,
+    Request,
+    longest_source,
+    longest_translation,
+    most_pieces,
+    padded_length,
+    row_count,
+)
+from nmt_cli.run.shortlist import Shortlist
 
 
 class Decoding:
     """The search of one model, or of several together, and the programs compiled for it, by shape."""
 
-    def __init__(self, members: Sequence[Seq2Seq], note: Note) -> None:
+    def __init__(self, members: Sequence[Seq2Seq], note: Note, shortlist: Shortlist | None = None) -> None:
         """members: read the same source vocabulary and write the same target vocabulary.
 
-        note: is told when a shape takes long to compile.
+        note: is told when a shape takes long to compile. shortlist: for requests that want one.
         """
         self.note = note
+        self.shortlist = shortlist
         self.members = tuple(members)
         self.decode = jax.jit(translate_ids, static_argnames="plan")
         self.force = jax.jit(force_ids, static_argnames="plan")
         self.compiled: dict[tuple[Any, ...], Any] = {}
+        self.compiling = Lock()
 
     def run(self, parameters: Sequence[Any], group: Sequence[Sentence], request: Request) -> Hypotheses:
         """Search for one batch of at most `request.rows`, in the smallest shape that holds it. Returns NumPy arrays.
@@ -95,7 +57,7 @@ class Decoding:
         Raises UserError: DIVERGED where a model computes no numbers, RESOURCE where memory does not suffice.
         """
         plan = self.plan(group, request)
-        found: Hypotheses = self.call(self.decode, plan, parameters, demand(group, request))
+        found: Hypotheses = self.call(self.decode, plan, parameters, self.demand(group, request))
         lost = [not np.isfinite(score) for score in found.scores[: len(group), 0]]
         hopeful = [
             sentence._replace(required=()) if gone else sentence for sentence, gone in zip(group, lost, strict=True)
@@ -119,7 +81,22 @@ class Decoding:
         target = padded([[*ids, EOS] for ids in targets], rows)
         lengths = in_rows([len(ids) + 1 for ids in targets], rows)
         plan = Plan(self.models(asked), asked.ensemble, target.shape[1], rows, 1, 1, request.with_weights)
-        return finite(self.call(self.force, plan, parameters, source, target, lengths, ranking(asked)), len(group))
+        shortlist = None
+        if asked.shortlist:
+            assert self.shortlist is not None
+            narrowed = self.shortlist.narrow(group, rows, targets)
+            shortlist = Places(narrowed.ids, narrowed.allowed)
+            target = narrowed.places[target].astype(np.int32)
+        arrays = source, target, lengths, ranking(asked), shortlist
+        return finite(self.call(self.force, plan, parameters, *arrays), len(group))
+
+    def demand(self, group: Sequence[Sentence], request: Request) -> Demand:
+        """What is asked of a batch, as arrays, with a shortlist where one is wanted."""
+        if not request.search.shortlist:
+            return demand(group, request)
+        assert self.shortlist is not None  # or the translator had refused the request
+        narrowed = self.shortlist.narrow(group, request.sentence_count(group))
+        return demand(narrowed.sentences, request)._replace(shortlist=Places(narrowed.ids, narrowed.allowed))
 
     def plan(self, group: Sequence[Sentence], request: Request) -> Plan:
         """What the program for a batch is made for."""
@@ -150,11 +127,12 @@ class Decoding:
         rows, length = leaves[0].shape
         shape = (function, plan, structure, *(leaf.shape for leaf in leaves))
         try:
-            if shape not in self.compiled:
-                what = f"{rows} x {length} pieces, {plan.width} hypotheses of each"
-                self.compiled[shape] = compile_aloud(
-                    function, parameters, *arguments, what=what, note=self.note, plan=plan
-                )
+            with self.compiling:  # batches of one shape that come together wait for one program
+                if shape not in self.compiled:
+                    what = f"{rows} x {length} pieces, {plan.width} hypotheses of each"
+                    self.compiled[shape] = compile_aloud(
+                        function, parameters, *arguments, what=what, note=self.note, plan=plan
+                    )
             return jax.device_get(self.compiled[shape](parameters, *arguments))
         except jax.errors.JaxRuntimeError as error:
             when, hint = f"while translating {rows} lines at a time", f"try --batch-size {max(rows // 2, 1)}"
@@ -164,7 +142,7 @@ class Decoding:
 def demand(group: Sequence[Sentence], request: Request) -> Demand:
     """What is asked of a batch, as arrays."""
     asked = request.search
-    rows = row_count(len(group), request.rows, request.most(request.source_shape(longest_source(group))))
+    rows = request.sentence_count(group)
     most = in_rows([most_pieces(sentence, asked) for sentence in group], rows)
     return Demand(
         source=padded_sources(group, rows, request),
@@ -230,39 +208,6 @@ def padded(sequences: Sequence[Sequence[int]], rows: int, length: int | None = N
 def in_rows(values: Sequence[int], rows: int, dtype: Any = np.int32) -> np.ndarray:
     """A number for each sentence, and 0 for the fillers after them."""
     return np.array([*values, *[0] * (rows - len(values))], dtype)
-
-
-def longest_source(group: Sequence[Sentence]) -> int:
-    """Ids in the longest source."""
-    return max(len(sentence.ids) for sentence in group)
-
-
-def most_pieces(sentence: Sentence, asked: config.Search) -> int:
-    """Most pieces in the translation of a sentence, without EOS; what must be in it comes on top."""
-    own = len(sentence.prefix) + sum(map(len, sentence.required))
-    return longest_translation(len(sentence.ids), asked) + own
-
-
-def longest_translation(length: int, search: config.Search) -> int:
-    """Most pieces in the translation of a source of this length, both without EOS but the source's counted."""
-    longest = math.ceil(search.max_ratio * (length - 1)) + 10
-    return max(min(longest, search.max_output or longest), search.min_output)
-
-
-def row_count(lines: int, rows: int, most: int) -> int:
-    """Sentences in the smallest shape that holds this many lines: a few, all rows, or as many as may wait for them."""
-    enough = max(lines, FEWEST)
-    fitting = (shape for shape in (*FEW, rows, most) if shape <= max(rows, FEWEST) or shape == most)
-    return min(shape for shape in fitting if shape >= enough)
-
-
-def padded_length(length: int, most: int | None = None) -> int:
-    """The length a sequence is padded to: 8, 16, 24, 32, 48, 64, 96, 128 ... but not above `most`."""
-    shape = SHORTEST_SHAPE
-    while shape < length:
-        power = 1 << (shape.bit_length() - 1)
-        shape = power * 2 if shape > power or shape == SHORTEST_SHAPE else power * 3 // 2
-    return shape if most is None else min(shape, most)
 
 
 def finite(found: Hypotheses, count: int) -> Hypotheses:

@@ -19,6 +19,7 @@ from nmt_cli.errors import Exit, UserError
 Note = Callable[[str], object]  # says one line to the user
 
 CACHE_SIZE = 2 << 30  # bytes; what was used least recently goes first
+MOST_BATCHES = 8  # at a time, for they share the memory
 PATIENCE = 1.0  # seconds of compiling before the user is told
 
 
@@ -60,6 +61,18 @@ def fast_precision(platform: str) -> Literal["float32", "bfloat16"]:
     except OSError:
         return "float32"
     return "bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"
+
+
+def batches_at_once(platform: str) -> int:
+    """How many batches are searched for at a time.
+
+    On a processor one for each core: the steps of a search are so small that several cores seldom find something to do
+    in the same one (two batches on two cores: up to 1.4 times the speed of one after the other, measured).
+    """
+    if platform != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_BATCHES)
 
 
 def configure(**options: Any) -> None:

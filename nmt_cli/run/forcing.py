@@ -13,9 +13,9 @@ import numpy as np
 from nmt_cli.data.lines import is_blank
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.nn.hypotheses import Hypotheses
-from nmt_cli.run.decoding import Request, longest_translation
 from nmt_cli.run.joining import blank
 from nmt_cli.run.reading import Line, Sentence, read
+from nmt_cli.run.request import Request, longest_translation
 from nmt_cli.run.splitting import LONGEST_PIECE
 from nmt_cli.run.translation import CUT, EMPTY, Hypothesis, Translation
 from nmt_cli.run.writing import Writer

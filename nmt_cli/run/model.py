@@ -3,6 +3,7 @@
     model.safetensors  the parameters, named by path: `encoder/forward/kernel`
     config.json        the resolved configuration
     tokenizer.*        see `nmt_cli.data.tokenizer`
+    lexicon.*          see `nmt_cli.data.lexicon`; there may be none
     card.json          what is known of the model: vocabulary sizes, scores, data, provenance
     README.md          the same for people
     MANIFEST.json      SHA-256 and size of every file
@@ -24,8 +25,10 @@ import ml_dtypes  # noqa: F401 (tells NumPy what bfloat16 is, which safetensors 
 import numpy as np
 
 from nmt_cli.config import Config, from_json, to_json
+from nmt_cli.data.lexicon import load_lexicon
 from nmt_cli.data.manifest import sync, verify_manifest, write_manifest
 from nmt_cli.data.staging import writing
+from nmt_cli.data.store import Sentences
 from nmt_cli.data.tokenizer import Tokenizer, load_tokenizers
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.run import shapes
@@ -50,6 +53,7 @@ class Model:
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
     card: dict[str, Any]
+    lexicon: Sentences | None = None
 
 
 def save_model(
@@ -57,13 +61,14 @@ def save_model(
     parameters: Mapping[str, Any],
     config: Config,
     sizes: tuple[int, int],
-    tokenizer_files: Iterable[Path],
+    text_files: Iterable[Path],
     card: Mapping[str, Any],
 ) -> None:
     """Write a model folder in the place of the one there may be; at every instant one of the two can be loaded.
 
     parameters: nested dictionary of float32 or bfloat16 arrays, of NumPy or of one device.
     sizes: pieces in the source and in the target vocabulary.
+    text_files: of tokenizers and lexicon, to be copied.
     card: see `nmt_cli.run.card`; what is not known may be left out.
     Raises UserError (RESOURCE), leaving the old folder as it was.
     """
@@ -81,7 +86,7 @@ def save_model(
             (temporary / CONFIG).write_text(to_json(config), encoding="utf-8")
             (temporary / CARD).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             (temporary / README).write_text(render_card(facts, config, count(weights)), encoding="utf-8")
-            for file in tokenizer_files:
+            for file in text_files:
                 shutil.copyfile(file, temporary / file.name)
             write_manifest(temporary)
             swap(folder)
@@ -110,7 +115,8 @@ def load_model(path: Path) -> Model:
     for name in (WEIGHTS, CONFIG, CARD):
         if name not in listed:
             raise damaged(folder / name, "the manifest does not list it")
-    unlisted = sorted(f.name for f in folder.glob("tokenizer*") if f.name not in listed)
+    found = (file.name for pattern in ("tokenizer*", "lexicon*") for file in folder.glob(pattern))
+    unlisted = sorted(name for name in found if name not in listed)
     if unlisted:
         raise damaged(folder / unlisted[0], "the manifest does not list it")
     card = read_card(folder / CARD)
@@ -119,7 +125,8 @@ def load_model(path: Path) -> Model:
     sizes = (source_tokenizer.size, target_tokenizer.size)
     if sizes != (card.get("source_size"), card.get("target_size")):
         raise damaged(folder, f"its tokenizers have {sizes[0]} and {sizes[1]} pieces, its card says otherwise")
-    return Model(folder, read_weights(folder / WEIGHTS), config, source_tokenizer, target_tokenizer, card)
+    weights, lexicon = read_weights(folder / WEIGHTS), load_lexicon(folder, *sizes)
+    return Model(folder, weights, config, source_tokenizer, target_tokenizer, card, lexicon)
 
 
 def find_model(path: Path) -> Path:

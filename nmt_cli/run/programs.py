@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -46,6 +45,13 @@ class Chance(NamedTuple):
     shape: Shape
 
 
+class Places(NamedTuple):
+    """The pieces of a shortlist, for which target ids are places in it."""
+
+    ids: Any  # [U] int32
+    allowed: Any  # [C U] bool, which of them a sentence may use
+
+
 class Demand(NamedTuple):
     """What is asked of C sentences. What is None is not in the program."""
 
@@ -56,13 +62,22 @@ class Demand(NamedTuple):
     prefix: Any | None = None  # [C L] int32, then PAD
     required: Any | None = None  # [C P L] int32, then PAD
     forbidden: Any | None = None  # [C P L] int32, then PAD
+    shortlist: Places | None = None
     strength: Any | None = None  # [] float32, of diverse beam search
     chance: Chance | None = None  # of sampling
 
 
 def translate_ids(parameters: Sequence[Any], demand: Demand, *, plan: Plan) -> Hypotheses:
-    """Encode sentences and search, as it is demanded and planned. parameters: of each member."""
-    step, memory, state, mask = begin(parameters, demand.source, demand.ranking, plan)
+    """Encode sentences and search, as it is demanded and planned. parameters: of each member.
+
+    With a shortlist, all target ids are places in it but those that are returned.
+    """
+    return as_ids(find(parameters, demand, plan), demand.shortlist)
+
+
+def find(parameters: Sequence[Any], demand: Demand, plan: Plan) -> Hypotheses:
+    """The same before places are made ids."""
+    step, memory, state, mask = begin(parameters, demand.source, demand.ranking, plan, demand.shortlist)
     asked = Constraints(
         demand.max_lengths,
         demand.min_lengths,
@@ -83,20 +98,40 @@ def translate_ids(parameters: Sequence[Any], demand: Demand, *, plan: Plan) -> H
 
 
 def force_ids(
-    parameters: Sequence[Any], source: Array, targets: Array, lengths: Array, ranking: Ranking, *, plan: Plan
+    parameters: Sequence[Any],
+    source: Array,
+    targets: Array,
+    lengths: Array,
+    ranking: Ranking,
+    shortlist: Places | None = None,
+    *,
+    plan: Plan,
 ) -> Hypotheses:
     """Encode a batch [B S] and score its translations, as in `score_ids`."""
-    step, memory, state, mask = begin(parameters, source, ranking, plan)
-    return score_ids(step, memory, state, targets, lengths, ranking, mask=mask, with_weights=plan.with_weights)
+    step, memory, state, mask = begin(parameters, source, ranking, plan, shortlist)
+    found = score_ids(step, memory, state, targets, lengths, ranking, mask=mask, with_weights=plan.with_weights)
+    return as_ids(found, shortlist)
+
+
+def as_ids(found: Hypotheses, shortlist: Places | None) -> Hypotheses:
+    """With ids in the place of places in a shortlist."""
+    return found if shortlist is None else found._replace(ids=shortlist.ids[found.ids])
 
 
 def begin(
-    parameters: Sequence[Any], source: Array, ranking: Ranking, plan: Plan
+    parameters: Sequence[Any], source: Array, ranking: Ranking, plan: Plan, shortlist: Places | None
 ) -> tuple[Step, Any, Any, Array | None]:
     """The step function, what it reads of the source [C S], its first state, and the mask of what is to be covered."""
     model, mask = Ensemble(plan.members, plan.average), source != PAD
+    words = model.words(parameters, None if shortlist is None else shortlist.ids)
+
+    def step(memory: Any, state: Any, tokens: Array) -> tuple[Any, Array, Array]:
+        memories, allowed = memory
+        return model.step(parameters, words, memories, state, tokens, allowed)
+
     memories, state = model.encode(parameters, source, mask)
-    return partial(model.step, parameters), memories, state, None if ranking.beta is None else mask
+    memory = memories, None if shortlist is None else shortlist.allowed
+    return step, memory, state, None if ranking.beta is None else mask
 
 
 def keys(chance: Chance) -> Array:

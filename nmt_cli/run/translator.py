@@ -20,14 +20,16 @@ from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.errors import UserError
 from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.decoding import Decoding, Request
-from nmt_cli.run.device import Note, select_device, use_compile_cache
+from nmt_cli.run.decoding import Decoding
+from nmt_cli.run.device import Note, batches_at_once, select_device, use_compile_cache
 from nmt_cli.run.forcing import Forcing
 from nmt_cli.run.joining import Part, join
 from nmt_cli.run.lookahead import take_what_is_there
 from nmt_cli.run.model import Model, flatten, load_model
 from nmt_cli.run.reading import Line, Sentence, grouped, read
+from nmt_cli.run.request import Request
 from nmt_cli.run.shapes import Shape, check
+from nmt_cli.run.shortlist import Shortlist
 from nmt_cli.run.translation import Translation
 from nmt_cli.run.writing import Writer
 
@@ -51,10 +53,12 @@ class Translator:
         defaults: config.Search,
         note: Note = lambda text: None,
         others: Sequence[tuple[Seq2Seq, Any]] = (),
+        shortlist: Shortlist | None = None,
     ) -> None:
         """note: is told when a shape takes long to compile. `parameters` may be replaced at any time.
 
         others: further models and their parameters, with the same vocabularies; their probabilities are averaged.
+        shortlist: what may be written, for `search.shortlist`.
         """
         self.seq2seq = seq2seq
         self.parameters = parameters
@@ -62,7 +66,7 @@ class Translator:
         self.target_tokenizer = target_tokenizer
         self.defaults = defaults
         self.others = others
-        self.decoding = Decoding([seq2seq, *(member for member, _ in others)], note)
+        self.decoding = Decoding([seq2seq, *(member for member, _ in others)], note, shortlist)
 
     @classmethod
     def load(
@@ -86,7 +90,9 @@ class Translator:
             check_vocabularies(first, other)
         (seq2seq, parameters), *members = map(member_of, models)
         source, target = first.source_tokenizer, first.target_tokenizer
-        return cls(seq2seq, parameters, source, target, first.config.search, note, members)
+        lexicons = [model.lexicon for model in models if model.lexicon is not None]
+        shortlist = Shortlist(lexicons, target.size) if len(lexicons) == len(models) else None
+        return cls(seq2seq, parameters, source, target, first.config.search, note, members, shortlist)
 
     def translate(
         self,
@@ -144,6 +150,9 @@ class Translator:
         config.check_search(chosen, self.seq2seq.config)
         if (with_weights or unknown is not None) and all(m.config.attention == "none" for m in self.decoding.members):
             raise UserError("the model has no attention", "there is nothing that words could be aligned or replaced by")
+        if chosen.shortlist and self.decoding.shortlist is None:
+            what = "there is no shortlist: the model, or one beside it, comes from data without a lexicon"
+            raise UserError(what, "leave it out: --no-shortlist; or prepare the data anew, and train")
         return Request.checked(chosen, n_best, with_weights)
 
     def translate_lines(
@@ -168,9 +177,9 @@ class Translator:
     def search(
         self, groups: Sequence[Sequence[Sentence]], request: Request
     ) -> Iterator[tuple[Sequence[Sentence], Hypotheses]]:
-        """What is found for each group; the next one is searched for while the caller makes text of this one."""
+        """What is found for each group; others are searched for while the caller makes text of this one."""
         run = partial(self.decoding.run, self.all_parameters(), request=request)
-        with ThreadPoolExecutor(1) as device:
+        with ThreadPoolExecutor(batches_at_once(jax.default_backend())) as device:
             try:
                 yield from zip(groups, device.map(run, groups), strict=True)
             finally:

@@ -14,8 +14,8 @@ from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.data.words import Span, align, words, words_of
 from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.run.consensus import consensus
-from nmt_cli.run.decoding import Request, most_pieces
 from nmt_cli.run.reading import Sentence
+from nmt_cli.run.request import Request, most_pieces
 from nmt_cli.run.translation import CUT, LIMIT, Hypothesis, Translation
 
 

@@ -21,8 +21,8 @@ from nmt_cli.data.vocabulary import SPACE_MARK
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.penalties import length_penalty
 from nmt_cli.nn.taps import listen
-from nmt_cli.run.decoding import Request
 from nmt_cli.run.reading import Line, read
+from nmt_cli.run.request import Request
 from nmt_cli.run.translation import CUT
 from nmt_cli.run.translator import Translator
 from nmt_cli.visualize.listening import decoder_of, encoder_of, single

@@ -18,7 +18,7 @@ from nmt_cli.nn.constraints import Constraints
 from nmt_cli.nn.hypotheses import Sentences, Work
 from nmt_cli.nn.penalties import Ranking, length_penalty
 from nmt_cli.nn.search import advance, first_beam, no_work, refill
-from nmt_cli.run.decoding import longest_translation
+from nmt_cli.run.request import longest_translation
 from nmt_cli.run.translator import Translator
 from nmt_cli.visualize.trace import Finished, Node, Tree
 

@@ -16,6 +16,7 @@ from nmt_cli.nn.seq2seq import Seq2Seq
 from tests.nn import reference
 from tests.nn.small_models import (
     MODELS,
+    QUICK,
     SMOOTHING,
     SOURCE_LENGTHS,
     TARGET_LENGTHS,
@@ -24,6 +25,7 @@ from tests.nn.small_models import (
     gradient,
     padded_batch,
     random_parameters,
+    sizes,
     stepped,
 )
 
@@ -279,3 +281,26 @@ def test_step_returns_float32_from_bfloat16_products():
     log_probs, weights, _ = stepped(config, jnp.bfloat16)(parameters, batch.source, batch.source_mask, tokens)
     assert (log_probs.dtype, weights.dtype) == (jnp.float32, jnp.float32)
     np.testing.assert_allclose(jnp.exp(log_probs).sum(-1), 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["lstm-general-feed", "bahdanau", pytest.param("gnmt_v2", marks=pytest.mark.slow)])
+def test_steps_over_a_part_of_the_vocabulary_are_steps_over_all_of_it_normalised_anew(name):
+    config = MODELS[name]
+    module, batch = Seq2Seq(config, *sizes(config)), padded_batch(config)
+    variables = {"params": cast(random_parameters(config), jnp.float32)}
+    ids, places = jnp.array([0, 1, 2, 3, 9, 5, 0]), jnp.array([[2], [4], [5], [1]])
+    allowed = jnp.array([[1, 1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 0, 1, 0], [1] * 4 + [0] * 3, [1] * 4 + [0] * 3], bool)
+
+    @functools.partial(jax.jit, compiler_options=QUICK)
+    def step():
+        memory, state = module.apply(variables, batch.source, batch.source_mask, method="encode")
+        whole = module.apply(variables, memory, state, ids[places], method="step")
+        words = module.apply(variables, ids, method="words")
+        return whole, module.apply(variables, memory, state, places, words, allowed, method="step")
+
+    (state, whole, weights), (found_state, found, found_weights) = step()
+    close = functools.partial(np.testing.assert_allclose, atol=1e-5)
+    jax.tree.map(close, (found_state, found_weights), (state, weights))
+    expected = np.where(allowed[:, None], np.asarray(whole, np.float64)[..., ids], -np.inf)
+    expected -= np.log(np.sum(np.exp(expected), axis=-1, keepdims=True))
+    close(found, expected)

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 
 from nmt_cli import config
-from nmt_cli.batch import EOS
+from nmt_cli.batch import BOS, EOS
+from nmt_cli.data.store import Sentences
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.decoding import Decoding, Request, longest_translation
+from nmt_cli.run import shortlist
+from nmt_cli.run.decoding import Decoding
 from nmt_cli.run.reading import Sentence
+from nmt_cli.run.request import Request, longest_translation
+from nmt_cli.run.shortlist import Shortlist
 
 SIZE = 20
 
@@ -184,9 +188,9 @@ def test_equal_lines_have_equal_samples_and_another_seed_has_others(one, paramet
 @pytest.mark.parametrize(
     ("search", "rows"),
     [
-        ({"beam": 5, "batch_size": 64}, 64),
+        ({"beam": 5, "batch_size": 64}, 32),
         ({"beam": 1000, "batch_size": 64}, 1),
-        ({"method": "mbr", "samples": 100}, 3),
+        ({"method": "mbr", "samples": 50}, 3),
         ({"method": "mbr", "samples": 200}, 1),
     ],
 )
@@ -198,3 +202,95 @@ def test_the_longest_translation_follows_from_the_source_within_what_is_asked():
     assert longest_translation(5, config.Search(max_ratio=2.0)) == 18
     assert longest_translation(5, config.Search(max_ratio=2.0, max_output=7)) == 7
     assert longest_translation(5, config.Search(max_ratio=2.0, min_output=30)) == 30
+
+
+@pytest.fixture(autouse=True)
+def small_shapes(monkeypatch):
+    """Or a shortlist of so small a vocabulary would be all of it."""
+    monkeypatch.setattr(shortlist, "SMALLEST", 8)
+
+
+OWN = [[piece % 7 + 4, piece % 5 + 9] for piece in range(SIZE)]
+OWN[EOS] = [12]
+
+
+def with_shortlist(members: int, lists) -> Decoding:
+    return Decoding([member()] * members, lambda text: None, Shortlist([Sentences.from_lists(lists)], SIZE))
+
+
+@pytest.fixture(scope="module")
+def own() -> Decoding:
+    return with_shortlist(1, OWN)
+
+
+def pieces_of(sentence: Sentence) -> set[int]:
+    """What a sentence may be translated with, but PAD and BOS."""
+    asked = (sentence.prefix, *sentence.required)
+    return {1, EOS, *(target for id in sentence.ids for target in OWN[id]), *(id for ids in asked for id in ids)}
+
+
+def test_a_shortlist_of_everything_changes_nothing(one, parameters):
+    everything = with_shortlist(1, [list(range(SIZE))] * SIZE)
+    expected = one.run(parameters[:1], sentences(), ask(n_best=2, with_weights=False))
+    found = everything.run(parameters[:1], sentences(), ask(n_best=2, with_weights=False, shortlist=True))
+    for row in range(5):
+        assert_same_row(found, row, expected, row)
+
+
+@pytest.mark.parametrize("way", ["beam", pytest.param("everything", marks=pytest.mark.slow)])
+def test_a_sentence_uses_its_own_pieces_whatever_its_neighbours_may(way, own, parameters):
+    search, asked, n_best = WAYS[way]
+    group = [asked(sentence) for sentence in sentences()]
+    how = ask(n_best, with_weights=False, shortlist=True, **search)
+    together = own.run(parameters[:1], group, how)
+    for row, sentence in enumerate(group):
+        for n in range(n_best):
+            assert set(together.ids[row, n, : together.lengths[row, n]].tolist()) <= pieces_of(sentence)
+        assert_same_row(own.run(parameters[:1], [sentence], how), 0, together, row)
+
+
+@pytest.mark.parametrize("members", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_given_translations_get_the_scores_that_search_with_a_shortlist_gives_them(members, parameters):
+    decoding, asked = with_shortlist(members, OWN), ask(n_best=3, shortlist=True)
+    found = decoding.run(parameters[:members], sentences(), asked)
+    for n in range(3):
+        scored = decoding.score(parameters[:members], sentences(), targets_of(found, 5, n), asked)
+        assert_scored_the_same(found, scored, 5, n)
+
+
+def test_a_given_translation_may_use_pieces_that_search_would_not(own, parameters):
+    (sentence,) = sentences(1)
+    others = sorted(set(range(4, SIZE)) - pieces_of(sentence))
+    assert np.isfinite(own.score(parameters[:1], [sentence], [others], ask(shortlist=True)).scores[0]).all()
+
+
+def test_a_wide_beam_with_a_shortlist_finds_the_best_of_all_that_may_be_written(own, parameters):
+    (sentence,) = sentences(1)
+    how = ask(4, with_weights=False, beam=100, shortlist=True, max_output=2, length_penalty=0.8)
+    found = own.run(parameters[:1], [sentence], how)
+    expected = sorted(exhaustive(parameters[0], sentence, 2, 0.8), reverse=True)[:4]
+    for n, (score, ids) in enumerate(expected):
+        assert found.ids[0, n, : found.lengths[0, n]].tolist() == [*ids, EOS]
+        assert found.scores[0, n] == pytest.approx(score, abs=1e-5)
+
+
+def exhaustive(parameters, sentence: Sentence, longest: int, alpha: float):
+    """Every translation of at most so many of the sentence's own pieces, with its score, in float64."""
+    model, variables = member(), {"params": parameters}
+    step = jax.jit(lambda state, token: model.apply(variables, memory, state, token[None, None], method="step"))
+    ids = jnp.array([sentence.ids])
+    memory, state = model.apply(variables, ids, ids > 0, method="encode")
+    may_use = [0, BOS, *sorted(pieces_of(sentence))]
+    begun = [(0.0, [], state)]
+    for length in range(longest + 1):
+        further = []
+        for total, written, state in begun:
+            after, log_probs, _ = step(state, jnp.int32(written[-1] if written else BOS))
+            own = np.asarray(log_probs[0, 0], np.float64)[may_use]
+            own -= np.log(np.sum(np.exp(own)))
+            for piece, log_prob in zip(may_use[2:], own[2:], strict=True):
+                if piece == EOS:
+                    yield (total + log_prob) / ((5 + length + 1) / 6) ** alpha, written
+                else:
+                    further.append((total + log_prob, [*written, piece], after))
+        begun = further

@@ -22,8 +22,8 @@ from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.decoding import FEWEST, Request, padded_length, row_count
 from nmt_cli.run.reading import Line, grouped, read
+from nmt_cli.run.request import FEWEST, Request, padded_length, row_count
 from nmt_cli.run.translation import CUT, EMPTY, LIMIT, SPLIT
 from nmt_cli.run.translator import Translator, check_parameters
 
@@ -456,6 +456,12 @@ def test_products_have_enough_rows_for_numbers_that_do_not_depend_on_how_many(be
     request = Request(config.Search(beam=beam, batch_size=batch_size), 1, with_weights)
     assert request.rows * request.width >= FEWEST
     assert request.most(50) >= FEWEST
+
+
+def test_without_a_lexicon_there_is_no_shortlist(translator, lines):
+    with pytest.raises(UserError, match="no shortlist") as error:
+        translator.translate(lines, shortlist=True)
+    assert "--no-shortlist" in error.value.hint
 
 
 def test_sentences_of_like_length_are_translated_together(translator, lines):
