@@ -31,10 +31,11 @@ class Ensemble(NamedTuple):
 
     def words(self, parameters: Sequence[Any], ids: Array | None = None) -> list[Words]:
         """Of each member, as `Seq2Seq.words`."""
-        return [
+        found: list[Any] = [
             member.apply({"params": own}, ids, method="words")
             for member, own in zip(self.members, parameters, strict=True)
         ]
+        return found
 
     def step(
         self,

@@ -54,8 +54,8 @@ class Shortlist:
         sources = np.fromiter((id for sentence in group for id in sentence.ids), np.int64, sum(lengths))
         allowed[np.repeat(np.arange(len(group)), lengths)[:, None], self.likely[sources]] = True
         for row, sentence in enumerate(group):
-            for ids in (sentence.prefix, *sentence.required, written[row] if written else ()):
-                allowed[row, list(ids)] = True
+            for wanted in (sentence.prefix, *sentence.required, written[row] if written else ()):
+                allowed[row, list(wanted)] = True
         ids = self.fitted(np.flatnonzero(allowed.any(axis=0)))
         places = np.full(self.target_size, -1)
         places[ids[::-1]] = np.arange(len(ids))[::-1]  # of PAD the first
