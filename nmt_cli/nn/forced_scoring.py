@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -20,6 +21,7 @@ def score_ids(
     lengths: Array,
     ranking: Ranking,
     *,
+    width: int = 1,
     mask: Array | None = None,
     with_weights: bool = False,
 ) -> Hypotheses:
@@ -27,16 +29,20 @@ def score_ids(
 
     memory, state: leaves [B ...] and [B 1 ...], before BOS.
     targets: [B T] int32, EOS included; lengths: [B] int32, of these, 0 in fillers.
+    width: K, static. Each translation stands in so many slots, as many as a search has that is to come to the same
+    numbers: products of another shape are rounded otherwise.
     mask: [B S] bool, source tokens that are to be covered; None without a coverage penalty.
     """
 
     def forward(carry: tuple[Any, Array], token: Array) -> tuple[tuple[Any, Array], tuple[Array, Array | None]]:
         state, log_probs, weights = step(memory, *carry)
-        taken = jnp.take_along_axis(log_probs, token[:, None, None], axis=2)[:, :, 0]
-        return (state, token[:, None]), (taken, weights.astype(jnp.float32) if keep_weights else None)
+        taken = jnp.take_along_axis(log_probs[:, :1], token[:, None, None], axis=2)[:, :, 0]
+        kept = weights[:, :1].astype(jnp.float32) if keep_weights else None
+        return (state, jnp.broadcast_to(token[:, None], first.shape)), (taken, kept)
 
     keep_weights = with_weights or mask is not None
-    first = jnp.full((targets.shape[0], 1), BOS, jnp.int32)
+    first = jnp.full((targets.shape[0], width), BOS, jnp.int32)
+    state = jax.tree.map(lambda leaf: jnp.repeat(leaf, width, axis=1), state)
     _, (log_probs, weights) = lax.scan(forward, (state, first), targets.T)  # [T B 1], [T B 1 S]
     inside = jnp.arange(targets.shape[1]) < lengths[:, None, None]  # [B 1 T]
     log_probs = jnp.where(inside, jnp.moveaxis(log_probs, 0, 2), 0.0)

@@ -75,12 +75,12 @@ class Decoding:
         Raises UserError as `run` does.
         """
         asked = request.search
-        most = max(FEWEST, asked.batch_size)
+        most = max(FEWEST, request.rows)
         rows = row_count(len(group), most, most)
         source = padded_sources(group, rows, request)
         target = padded([[*ids, EOS] for ids in targets], rows)
         lengths = in_rows([len(ids) + 1 for ids in targets], rows)
-        plan = Plan(self.models(asked), asked.ensemble, target.shape[1], rows, 1, 1, request.with_weights)
+        plan = Plan(self.models(asked), asked.ensemble, target.shape[1], rows, request.width, 1, request.with_weights)
         shortlist = None
         if asked.shortlist:
             assert self.shortlist is not None

@@ -68,7 +68,7 @@ class Forcing(NamedTuple):
 
     def batches(self, pairs: list[Pair]) -> Iterator[list[Pair]]:
         """Batches of pairs whose sources are padded as search pads them, those of like translations together."""
-        size, shape = self.request.search.batch_size, self.request.source_shape
+        size, shape = self.request.rows, self.request.source_shape
         ordered = sorted(pairs, key=lambda pair: (-shape(len(pair.sentence.ids)), -len(pair.target)))
         for _, alike in groupby(ordered, key=lambda pair: shape(len(pair.sentence.ids))):
             waiting = list(alike)

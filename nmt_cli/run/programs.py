@@ -109,7 +109,8 @@ def force_ids(
 ) -> Hypotheses:
     """Encode a batch [B S] and score its translations, as in `score_ids`."""
     step, memory, state, mask = begin(parameters, source, ranking, plan, shortlist)
-    found = score_ids(step, memory, state, targets, lengths, ranking, mask=mask, with_weights=plan.with_weights)
+    keep: dict[str, Any] = {"width": plan.width, "mask": mask, "with_weights": plan.with_weights}
+    found = score_ids(step, memory, state, targets, lengths, ranking, **keep)
     return as_ids(found, shortlist)
 
 
