@@ -494,6 +494,7 @@ def test_memory_compiling_and_waiting_are_told(data, run, nmt):
     assert all(0 <= record["waiting_for_data"] <= 1 for record in updates_logged(run))
 
 
+@pytest.mark.slow
 def test_no_more_is_compiled_than_there_are_shapes(home, run, nmt):
     data = prepare(home, "lengths", seed=2, words=(2, 5, 12))
     compiled: list[str] = []

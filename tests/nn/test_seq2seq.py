@@ -194,7 +194,7 @@ def test_each_gradient_in_bfloat16_is_close_to_float32_where_products_are_large_
     sizes = dict.fromkeys(("embedding_size", "encoder_units", "decoder_units"), size)
     config = Model(**sizes, input_feeding=True, tied_embeddings="none", dropout=0.0)
     ids, mask = random.integers(4, 500, (16, 6)).astype(np.int32), np.ones((16, 6), bool)
-    batch = Batch(ids, mask, ids, np.roll(ids, -1, 1), mask)
+    batch = jax.tree.map(jnp.asarray, Batch(ids, mask, ids, np.roll(ids, -1, 1), mask))
     wide, narrow = (Seq2Seq(config, 500, 500, dtype) for dtype in (jnp.float32, jnp.bfloat16))
     parameters = jax.jit(functools.partial(wide.init, method="loss"))(jax.random.key(1), batch)["params"]
 

@@ -266,7 +266,8 @@ def test_a_given_translation_may_use_pieces_that_search_would_not(own, parameter
 
 def test_a_wide_beam_with_a_shortlist_finds_the_best_of_all_that_may_be_written(own, parameters):
     (sentence,) = sentences(1)
-    how = ask(4, with_weights=False, beam=100, shortlist=True, max_output=2, length_penalty=0.8)
+    wide = {"beam": 100, "max_output": 2, "length_penalty": 0.8, "precision": "float32"}
+    how = ask(4, with_weights=False, shortlist=True, **wide)
     found = own.run(parameters[:1], [sentence], how)
     expected = sorted(exhaustive(parameters[0], sentence, 2, 0.8), reverse=True)[:4]
     for n, (score, ids) in enumerate(expected):

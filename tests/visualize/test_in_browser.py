@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, find_browser
-from recordings import every_kind, long_walk, make_recording, of_kind
+from recordings import KINDS, every_kind, long_walk, make_recording, of_kind
 
 from nmt_cli.visualize.page import build_page
 from nmt_cli.visualize.trace import Trace
@@ -92,7 +92,11 @@ def number(text: str) -> float:
     return float(text.replace(MINUS, "-"))
 
 
-@pytest.mark.parametrize("kind", [*every_kind, "both"])
+# With attention and without are quick; the slow suite draws all others too.
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=() if kind in ("general", "none") else pytest.mark.slow) for kind in (*KINDS, "both")],
+)
 def test_every_moment_can_be_drawn_without_errors_and_without_the_network(window, page_of, kind):
     window.open(page_of(kind))
     window.run(f"for (let i = 0; i < clock.moments.length; i++) {{ clock.seek(i, 0.5); {DRAW}; }}")
