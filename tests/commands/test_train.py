@@ -302,6 +302,7 @@ def test_the_best_model_is_the_one_with_the_best_score(uninterrupted):
     assert card["provenance"]["device"] == "cpu"
 
 
+@pytest.mark.slow
 def test_the_best_model_stays_when_later_ones_are_worse(data, run, nmt):
     options = {"learning_rate": 1e-12, "max_steps": 4, "eval_every": 2}
     assert nmt("train", data, run, *OPTIONS, *sets("train", options))[0] == 0
@@ -309,6 +310,7 @@ def test_the_best_model_stays_when_later_ones_are_worse(data, run, nmt):
     assert load_model(run / "last").card["step"] == 4
 
 
+@pytest.mark.slow
 def test_the_averaged_parameters_are_published(data, run, nmt):
     assert nmt("train", data, run, *OPTIONS, *sets("train", {"ema_decay": 0.5, "max_steps": 6}))[0] == 0
     folder = checkpoint.saved(Run(run))[-1]
@@ -327,6 +329,7 @@ def test_training_stops_when_validation_stalls(data, run, nmt):
     assert [record["step"] for record in validations(run)] == [2, 4, 6]
 
 
+@pytest.mark.slow
 def test_a_plateau_lowers_the_rate_each_time_patience_runs_out(data, run, nmt):
     options = {"learning_rate": 1e-12, "warmup_steps": 0, "schedule": "plateau", "plateau_patience": 1}
     often = {"max_steps": 12, "eval_every": 2, "log_every": 2}
@@ -386,6 +389,7 @@ def test_one_update_that_is_no_number_is_left_out_and_named(data, run, nmt, monk
     assert all(record["loss"] > 0 for record in updates_logged(run))
 
 
+@pytest.mark.slow
 def test_the_time_of_all_sittings_is_counted_to_the_last_validation(data, run, nmt, monkeypatch):
     whole = train.Validator.__call__
 
@@ -521,6 +525,7 @@ def test_no_more_is_compiled_than_there_are_shapes(home, run, nmt):
         pytest.param([("a b", "c d")] * 40, id="identical lines", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_the_smallest_corpora_train_and_translate(tmp_path, nmt, pairs):
     for side in (0, 1):
         (tmp_path / f"{side}").write_text("".join(f"{pair[side]}\n" for pair in pairs))

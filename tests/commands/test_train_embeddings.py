@@ -46,6 +46,7 @@ def assert_unchanged(run):
         np.testing.assert_array_equal(model.parameters["source_embedding"][id], np.float32(VECTORS[word]))
 
 
+@pytest.mark.slow
 def test_frozen_vectors_come_through_training(data, vectors, tmp_path, capsys):
     train_frozen(data, tmp_path / "run", vectors, 4)
     assert "source embeddings:" in capsys.readouterr().err

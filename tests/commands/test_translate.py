@@ -146,6 +146,7 @@ def test_n_best_lists_have_the_form_that_moses_gave_them(nmt, model, source):
     assert float(fields[0][3]) >= float(fields[1][3])
 
 
+@pytest.mark.slow
 def test_samples_follow_from_the_seed(nmt, model, source):
     one, again, other = (
         nmt("translate", model, source, "--method", "sample", "--set", "search.max_output=3", "--seed", seed)[1]

@@ -104,6 +104,7 @@ def test_a_run_of_which_only_half_a_checkpoint_was_copied_never_starts_afresh(da
 
 
 @pytest.mark.fault(47)
+@pytest.mark.slow
 def test_the_checkpoints_of_another_model_are_refused_with_what_differs(data, run, tmp_path, capfd):
     wider = [*OPTIONS, "--set", "model.decoder_units=16", "--max-steps", 2, "--quiet"]
     assert call("train", data, tmp_path / "wider", *wider) == 0

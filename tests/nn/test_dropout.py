@@ -190,6 +190,7 @@ def test_training_follows_from_the_key():
     assert keyed[0][0] != other[0][0]
 
 
+@pytest.mark.slow
 def test_only_training_drops():
     config = MODELS["gru-general-plain"]
     rates = dict.fromkeys(("dropout", "state_dropout", "source_word_dropout", "target_word_dropout"), 0.3)

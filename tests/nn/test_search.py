@@ -130,8 +130,10 @@ def test_neighbours_order_and_fillers_change_nothing(beam):
             np.testing.assert_allclose(other.scores[row], together.scores[b], rtol=1e-6)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 7])
-@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize(
+    ("rows", "beam"),
+    [(1, 1), (3, 3), *(pytest.param(*pair, marks=pytest.mark.slow) for pair in [(2, 1), (7, 1), (1, 3), (7, 3)])],
+)
 def test_sentences_that_waited_for_a_row_are_translated_as_if_none_had_waited(rows, beam):
     rng = np.random.default_rng(8)
     table, lengths = table_of(rng, rows=12, max_length=5), [5, 5, 0, 4, 3, 5, 2, 1, 0, 5, 1, 0]

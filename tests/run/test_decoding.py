@@ -86,6 +86,7 @@ def test_given_translations_get_the_scores_that_search_gives_them(members, param
         assert_scored_the_same(found, decoding.score(own, group, targets_of(found, 5, n), asked), 5, n)
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_a_model_with_itself_translates_as_the_model(one, two, parameters):
     alone = one.run(parameters[:1], sentences(), ask())
     twice = two.run([parameters[0], parameters[0]], sentences(), ask())
@@ -167,6 +168,7 @@ def occurs(phrase: list[int], ids: list[int]) -> bool:
     return any(ids[start : start + len(phrase)] == phrase for start in range(len(ids)))
 
 
+@pytest.mark.slow
 def test_a_line_whose_phrases_cannot_be_had_is_translated_without_them(one, parameters):
     group = [sentence._replace(forbidden=[[5]]) for sentence in sentences()]
     free = one.run(parameters[:1], group, ask(with_weights=False))
@@ -176,6 +178,7 @@ def test_a_line_whose_phrases_cannot_be_had_is_translated_without_them(one, para
         assert_same_row(found, row, free, row)
 
 
+@pytest.mark.slow
 def test_equal_lines_have_equal_samples_and_another_seed_has_others(one, parameters):
     search, _, _ = WAYS["samples"]
     twice = [sentences()[0], sentences()[0]._replace(line=7), sentences()[1]]
@@ -229,6 +232,7 @@ def pieces_of(sentence: Sentence) -> set[int]:
     return {1, EOS, *(target for id in sentence.ids for target in OWN[id]), *(id for ids in asked for id in ids)}
 
 
+@pytest.mark.slow
 def test_a_shortlist_of_everything_changes_nothing(one, parameters):
     everything = with_shortlist(1, [list(range(SIZE))] * SIZE)
     expected = one.run(parameters[:1], sentences(), ask(n_best=2, with_weights=False))

@@ -68,6 +68,7 @@ def test_the_window_of_local_attention_is_around_its_position(kind):
     np.testing.assert_allclose(attention.window, np.where(np.abs(distance) <= reach, expected, 0.0), **CLOSE)
 
 
+@pytest.mark.slow
 def test_coverage_is_what_has_been_looked_at_so_far():
     translator = make_translator("additive")
     memory, state = apply(translator, jnp.array([[5, 6, EOS]]), jnp.ones((1, 3), bool), method="encode")

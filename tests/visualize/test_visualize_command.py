@@ -122,6 +122,7 @@ def test_a_heat_map_has_every_word_and_every_weight(nmt, tmp_path):
     assert sum(float(cell.text.rsplit(": ", 1)[1]) for cell in cells) == pytest.approx(len(words) - 4, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_heat_map_of_a_model_without_attention_is_refused(nmt):
     code, _, err = nmt("none", "le chat", "--heatmap", "map.svg")
     assert code == 2
