@@ -353,6 +353,7 @@ def test_quiet_is_silent(data, run, nmt):
 
 
 @pytest.mark.fault(54)
+@pytest.mark.slow
 def test_a_training_that_no_longer_makes_numbers_ends_and_harms_nothing(ended, data, nmt):
     before = digest(ended)
     config = Run(ended).read_config()

@@ -252,6 +252,7 @@ def test_unknown_words_come_from_the_source_or_a_dictionary(nmt, model, tmp_path
     assert (code, "words.tsv:2" in err) == (Exit.DATA, True)
 
 
+@pytest.mark.slow
 def test_two_models_translate_together(nmt, model, source):
     _, alone, _ = nmt("translate", model, source, "--scores")
     code, twice, _ = nmt("translate", model, source, "--scores", "--with", model)

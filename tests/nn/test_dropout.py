@@ -178,6 +178,7 @@ def test_a_dropped_state_unit_stays_dropped_for_the_whole_sentence(cell):
     assert follows[1].any()
 
 
+@pytest.mark.slow
 def test_training_follows_from_the_key():
     rates = dict.fromkeys(("dropout", "state_dropout", "zoneout", "source_word_dropout", "target_word_dropout"), 0.3)
     config = dataclasses.replace(MODELS["gru-general-plain"], **rates)

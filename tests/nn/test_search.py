@@ -72,7 +72,7 @@ def test_a_wide_beam_finds_what_exhaustive_search_finds(alpha):
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 3.0])
 @pytest.mark.parametrize(("beam", "n_best"), [(1, 1), (2, 1), (2, 2), (3, 1), (5, 3), (5, 5)])
-@pytest.mark.parametrize("spread", [0.3, 3.0])
+@pytest.mark.parametrize("spread", [pytest.param(0.3, marks=pytest.mark.slow), 3.0])
 def test_a_narrow_beam_finds_what_a_search_without_early_stopping_finds(alpha, beam, n_best, spread):
     table = table_of(np.random.default_rng(beam), rows=16, max_length=5, spread=spread)
     lengths = [1 + b % 5 for b in range(16)]

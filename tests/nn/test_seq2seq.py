@@ -34,7 +34,7 @@ from tests.nn.small_models import (
 MORE = {
     *("lstm-general-encoder3", "lstm-additive-decoder3", "gru-general-feed-last", "gru-additive-zero"),
     *("gru-none-encoder2", "gru-general-feed-zero", "bahdanau-deep-covered", "cho-deep", "gnmt_v2-local-p"),
-    *("conditional-lstm", "conditional-zoneout"),
+    *("conditional-lstm", "conditional-zoneout", "lstm-none-deep", "gnmt_v2", "gru-location-local-m"),
 }
 every_model = pytest.mark.parametrize(
     "config",
@@ -89,7 +89,12 @@ def test_gradients_equal_finite_differences(config):
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize(
     ("name", "variational"),
-    [("lstm-additive-feed-deep", True), ("gru-additive-zero", False), ("lstm-zoneout", False), ("lstm-zoneout", True)],
+    [
+        ("gru-additive-zero", False),
+        ("lstm-zoneout", True),
+        pytest.param("lstm-additive-feed-deep", True, marks=pytest.mark.slow),
+        pytest.param("lstm-zoneout", False, marks=pytest.mark.slow),
+    ],
 )
 def test_gradients_equal_finite_differences_under_dropout(name, variational):
     rates = {"dropout": 0.3, "state_dropout": 0.3, "variational_dropout": variational}

@@ -221,6 +221,7 @@ def test_each_word_is_aligned_with_the_word_that_its_attention_is_highest_on(tra
         assert shown == [token if token != "<unk>" else "\u2047" for token in translation.tokens]
 
 
+@pytest.mark.slow
 def test_every_hypothesis_of_a_list_has_its_own_alignment(translator, lines):
     (translation,) = translator.translate(lines[:1], n_best=3, with_weights=True)
     for hypothesis in translation.n_best:
@@ -284,6 +285,7 @@ def test_blank_sides_are_scored_by_rule(translator):
     assert plain.flags == ()
 
 
+@pytest.mark.slow
 def test_pairs_too_long_to_score_are_cut_and_flagged(translator):
     short, long_source, long_target = translator.score(["le", f"{LONGEST} le", "le"], ["la", "la", "la " * 9999])
     assert (short.flags, long_source.flags, long_target.flags) == ((), (CUT,), (CUT,))

@@ -98,6 +98,7 @@ def test_what_is_fed_was_drawn_by_the_equations(name, share):
             assert fed[row, place] == (batch.target_in[row, place] if kept[place, row] < share else drawn)
 
 
+@pytest.mark.slow
 def test_sampling_follows_from_the_key_and_the_step():
     config = MODELS["gru-general-plain"]
     module, train = Seq2Seq(config, *sizes(config)), Train(scheduled_sampling="linear", sampling_steps=10.0)

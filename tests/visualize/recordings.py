@@ -52,7 +52,7 @@ KINDS = {
     "cho": {"cell": "gru", "attention": "none", "decoder": "cho", "bidirectional": False, "input_feeding": False},
 }  # fmt: skip
 # A recording takes seconds: models whose parts are drawn in others as well are for the slow suite.
-MORE = ("additive", "conditional", "cho", "gnmt_v2")
+MORE = ("additive", "conditional", "cho", "gnmt_v2", "multi-head")
 
 
 def of_kind(kind: str, *more: object) -> Any:
