@@ -35,7 +35,7 @@ def largest(x: jax.Array) -> jax.Array:
 
 
 def softmax(x: jax.Array) -> jax.Array:
-    """Over the last axis."""
+    """[... S] -> [... S], over the last axis; where x is very negative, as at padding, exactly 0."""
     powers = jnp.exp(x - largest(x))
     return powers / total(powers)
 

@@ -50,7 +50,7 @@ class Decoding:
         self.compiling = Lock()
 
     def run(self, parameters: Sequence[Any], group: Sequence[Sentence], request: Request) -> Hypotheses:
-        """Search for one batch of at most `request.rows`, in the smallest shape that holds it. Returns NumPy arrays.
+        """Search for one batch of at most `request.most`, in the smallest shape that holds it. Returns NumPy arrays.
 
         parameters: of each member.
         A sentence whose required phrases cannot all be had is translated without them.
@@ -75,7 +75,7 @@ class Decoding:
         Raises UserError as `run` does.
         """
         asked = request.search
-        most = max(FEWEST, request.rows)
+        most = max(FEWEST, request.rows)  # nobody waits for a row: each has its own
         rows = row_count(len(group), most, most)
         source = padded_sources(group, rows, request)
         target = padded([[*ids, EOS] for ids in targets], rows)

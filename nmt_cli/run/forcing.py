@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from nmt_cli.data.lines import is_blank
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.run.joining import blank
-from nmt_cli.run.reading import Line, Sentence, read
+from nmt_cli.run.reading import Line, Sentence, grouped, read
 from nmt_cli.run.request import Request, longest_translation
 from nmt_cli.run.splitting import LONGEST_PIECE
 from nmt_cli.run.translation import CUT, EMPTY, Hypothesis, Translation
@@ -66,13 +65,14 @@ class Forcing(NamedTuple):
             for sentence, ids, text in zip(sentences, encoded, given, strict=True)
         ]
 
-    def batches(self, pairs: list[Pair]) -> Iterator[list[Pair]]:
+    def batches(self, pairs: list[Pair]) -> list[list[Pair]]:
         """Batches of pairs whose sources are padded as search pads them, those of like translations together."""
-        size, shape = self.request.rows, self.request.source_shape
-        ordered = sorted(pairs, key=lambda pair: (-shape(len(pair.sentence.ids)), -len(pair.target)))
-        for _, alike in groupby(ordered, key=lambda pair: shape(len(pair.sentence.ids))):
-            waiting = list(alike)
-            yield from (waiting[start : start + size] for start in range(0, len(waiting), size))
+        request = self.request
+        return grouped(
+            sorted(pairs, key=lambda pair: -len(pair.target)),
+            padded=lambda pair: request.source_shape(len(pair.sentence.ids)),
+            most=lambda length: request.rows,
+        )
 
     def result(self, source: str, target: str, pair: Pair, row: int, found: Hypotheses) -> Translation:
         """One row of what was found. source, target: the lines as they were given."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from nmt_cli import config
 from nmt_cli.batch import EOS
@@ -13,6 +13,8 @@ from nmt_cli.data.lines import is_blank
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.data.words import Span
 from nmt_cli.run.splitting import LONGEST_PIECE, split
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -87,17 +89,14 @@ def wished(tokenizer: Tokenizer, line: Line, sentences: list[Sentence]) -> list[
     return [first._replace(prefix=prefix, required=required), *others]
 
 
-def grouped(
-    sentences: Sequence[Sentence], shape: Callable[[int], int], most: Callable[[int], int]
-) -> list[list[Sentence]]:
-    """Batches of sentences whose lengths are padded to the same one, the longest first.
+def grouped(waiting: Iterable[T], padded: Callable[[T], int], most: Callable[[int], int]) -> list[list[T]]:
+    """Batches of what is padded to the same length, the longest first; those of one length in the order given.
 
     How far a sentence is padded follows from itself alone: sums over another length round otherwise.
-    shape: what a length is padded to. most: how many sentences of that length a batch has.
+    padded: the length that one is padded to. most: how many of that length a batch has.
     """
     groups = []
-    by_length = sorted(sentences, key=lambda sentence: -len(sentence.ids))
-    for length, alike in groupby(by_length, key=lambda sentence: shape(len(sentence.ids))):
-        waiting = list(alike)
-        groups += [waiting[start : start + most(length)] for start in range(0, len(waiting), most(length))]
+    for length, own in groupby(sorted(waiting, key=padded, reverse=True), key=padded):
+        alike = list(own)
+        groups += [alike[start : start + most(length)] for start in range(0, len(alike), most(length))]
     return groups

@@ -165,7 +165,7 @@ class Translator:
         writer = Writer(source, target, request, unknown)
         needed = request._replace(with_weights=request.with_weights or unknown is not None)
         parts: list[list[Part]] = [[] for _ in lines]
-        for group, found in self.search(grouped(sentences, needed.source_shape, needed.most), needed):
+        for group, found in self.search(batches(sentences, needed), needed):
             for row, sentence in enumerate(group):
                 line = asked[sentence.line].text
                 parts[sentence.line].append((sentence, writer.write(line, sentence, row, found)))
@@ -188,6 +188,12 @@ class Translator:
     def all_parameters(self) -> list[Any]:
         """Of each model that translates."""
         return [self.parameters, *(parameters for _, parameters in self.others)]
+
+
+def batches(sentences: Iterable[Sentence], request: Request) -> list[list[Sentence]]:
+    """Batches of sentences of like length, the longest first."""
+    longest_first = sorted(sentences, key=lambda sentence: -len(sentence.ids))
+    return grouped(longest_first, lambda sentence: request.source_shape(len(sentence.ids)), request.most)
 
 
 def in_order(parts: list[Part]) -> list[Part]:

@@ -31,7 +31,7 @@ ODD = [
 # Lines that the model of these tests knows by heart.
 KNOWN = {"le chat dort ici.": "the cat sleeps here.", "un chien court lentement.": "a dog runs slowly."}
 # Inputs, and the power of two that a file has at most of them.
-QUICK, ALL = (100, 4), (10_000, 9)
+QUICK, ALL = (300, 4), (40_000, 9)
 
 
 def odd_file(chance: random.Random, largest: int) -> tuple[bytes, list[bytes]]:

@@ -22,10 +22,10 @@ from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.reading import Line, grouped, read
+from nmt_cli.run.reading import Line, read
 from nmt_cli.run.request import FEWEST, Request, padded_length, row_count
 from nmt_cli.run.translation import CUT, EMPTY, LIMIT, SPLIT
-from nmt_cli.run.translator import Translator, check_parameters
+from nmt_cli.run.translator import Translator, batches, check_parameters
 
 WORDS = [
     "le",
@@ -475,7 +475,7 @@ def test_without_a_lexicon_there_is_no_shortlist(translator, lines):
 def test_sentences_of_like_length_are_translated_together(translator, mixed):
     tokenizer = translator.source_tokenizer
     sentences = read(tokenizer, tokenizer, [Line(line) for line in mixed], translator.defaults)
-    groups = grouped(sentences, padded_length, lambda length: 4)
+    groups = batches(sentences, Request(config.Search(beam=1, batch_size=1), 1, with_weights=True))
     lengths = [[len(sentence.ids) for sentence in group] for group in groups]
     assert sorted(sentence.line for group in groups for sentence in group) == list(range(len(mixed)))
     assert all(min(before) >= max(after) for before, after in itertools.pairwise(lengths))
@@ -485,5 +485,6 @@ def test_sentences_of_like_length_are_translated_together(translator, mixed):
 def test_no_sentence_is_padded_to_the_length_of_another(translator, mixed):
     tokenizer = translator.source_tokenizer
     sentences = read(tokenizer, tokenizer, [Line(line) for line in mixed], translator.defaults)
-    shapes = [{padded_length(len(s.ids)) for s in group} for group in grouped(sentences, padded_length, lambda _: 64)]
+    groups = batches(sentences, Request(translator.defaults, 1, with_weights=False))
+    shapes = [{padded_length(len(sentence.ids)) for sentence in group} for group in groups]
     assert sorted(map(list, shapes)) == [[8], [16]]
