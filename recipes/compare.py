@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import shlex
 import statistics
 import subprocess
@@ -28,6 +27,7 @@ from typing import Any
 from nmt_cli.config import load_recipe, resolve
 from nmt_cli.data.store import open_data
 from nmt_cli.errors import Exit, UserError
+from nmt_cli.run.device import cores
 from nmt_cli.run.directory import Run, replace_text
 from nmt_cli.run.report import describe
 
@@ -112,7 +112,7 @@ def measured(run: Path) -> tuple[int, float, float, str]:
     facts = describe(run)
     minutes = max((record["minutes"] for record in Run(run).metrics() if "minutes" in record), default=0.0)
     parameters = facts.get("last", {}).get("parameters", 0)
-    device = f"{facts['provenance'].get('device', '')}, {os.cpu_count()} cores"
+    device = f"{facts['provenance'].get('device', '')}, {cores()} core{'s' * (cores() > 1)}"
     return parameters, tokens_per_second(run), minutes, device
 
 

@@ -71,8 +71,12 @@ def batches_at_once(platform: str) -> int:
     """
     if platform != "cpu":
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_BATCHES)
+    return min(cores(), MOST_BATCHES)
+
+
+def cores() -> int:
+    """Processor cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def configure(**options: Any) -> None:

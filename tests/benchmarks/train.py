@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -37,7 +36,7 @@ from nmt_cli.data.batching import Batches, buckets
 from nmt_cli.data.store import Pairs, Sentences, open_data
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.process import keep_memory
-from nmt_cli.run.device import configure, fast_precision
+from nmt_cli.run.device import configure, cores, fast_precision
 from nmt_cli.training.programs import Updates
 from nmt_cli.training.replicas import Replicas
 from nmt_cli.training.state import initial_state
@@ -270,7 +269,7 @@ def main() -> None:
     on_cpu = jax.default_backend() == "cpu"
     given.models = given.models or [name for name in MODELS if name != "gnmt" or not on_cpu]
     given.batch_tokens = given.batch_tokens or (2000 if on_cpu else 12_000)
-    device = f"{jax.local_device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} cores"
+    device = f"{jax.local_device_count()} x {jax.devices()[0].device_kind}, {cores()} cores"
     print(f"{device}, jax {jax.__version__}; `nmt train` would multiply in {fast_precision(jax.default_backend())}")
     with tempfile.TemporaryDirectory() as cache:
         configure(jax_compilation_cache_dir=cache, jax_persistent_cache_min_compile_time_secs=0.0)

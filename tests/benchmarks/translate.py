@@ -27,6 +27,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from nmt_cli.run.device import cores
+
 NMT = [sys.executable, "-m", "nmt_cli", "translate"]
 FIRST_TRANSLATION = 3.0  # seconds from the start of the process, promised with a warm cache
 NEXT_LINE = 0.060  # seconds from a line to its translation, promised
@@ -176,7 +178,7 @@ def main() -> None:
         return
     given.repeats = max(given.repeats, 3)
     size = sum(1 for line in given.source.read_bytes().split(b"\n") if line)
-    print(f"{given.model}, {size:,} lines; medians and ranges of {given.repeats} rounds; {os.cpu_count()} cores")
+    print(f"{given.model}, {size:,} lines; medians and ranges of {given.repeats} rounds; {cores()} cores")
     print("what   beam   sentences/s                  target tokens/s                    memory")
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
