@@ -26,6 +26,7 @@ from nmt_cli.data.tokenizer import tokenizer_files
 NAME = "lexicon"
 MOST_LINKS = 24_000_000  # of a source and a target position; of a larger corpus, pairs are taken at even distances
 LINKS_AT_A_TIME = 2_000_000
+IDS_AT_A_TIME = 1 << 20
 ROUNDS = 4  # of expectation and maximisation
 LIKELY = 40  # target pieces kept for each source piece, at most
 LEAST = 0.02  # probability of one that is kept
@@ -75,7 +76,9 @@ def learn_lexicon(pairs: Pairs, source_size: int, target_size: int) -> list[NDAr
 
 def most_frequent(ids: NDArray[Any], size: int) -> NDArray[np.int64]:
     """The most frequent ids, of those that occur."""
-    counts = np.bincount(ids, minlength=size)
+    counts = np.zeros(size, np.int64)
+    for start in range(0, len(ids), IDS_AT_A_TIME):  # to be counted they become numbers of 8 bytes
+        counts += np.bincount(ids[start : start + IDS_AT_A_TIME], minlength=size)
     order = np.argsort(-counts, kind="stable")[:FREQUENT]
     return order[counts[order] > 0]
 
