@@ -28,6 +28,8 @@ from nmt_cli.nn.hypotheses import Beam, Choose, Hypotheses, Pool, Records, Resul
 from nmt_cli.nn.penalties import Ranking
 from nmt_cli.nn.top import pick, top
 
+IDLE = 8  # one in so many rows may stand idle while sentences wait: to give them work takes a tenth of a turn's time
+
 
 def best(given: Sentences, beam: Beam, allowed: Array) -> tuple[Array, Array]:
     """The K best continuations of each sentence."""
@@ -56,7 +58,7 @@ def search(
 
     state: leaves [C 1 ...], before BOS.
     steps: T, static: most tokens in a hypothesis, EOS included; it cuts `max_lengths` to one less.
-    rows: B, static: sentences translated at a time; None for all. When a quarter of the rows are done, sentences that
+    rows: B, static: sentences translated at a time; None for all. When an eighth of the rows are done, sentences that
     wait take their places.
     beam, n_best, groups: K, N and G, static; K is a multiple of G, N at most K / G. There are G*N results, by group.
     """
@@ -121,8 +123,8 @@ def weights_shape(step: Step, given: Sentences, beam: Beam) -> tuple[int, ...]:
 
 
 def most_turns(count: int, rows: int, steps: int) -> int:
-    """An upper bound: while sentences wait, three quarters of the rows are busy; the last of them take `steps`."""
-    return steps * (1 + -(-4 * count // (3 * rows)))
+    """An upper bound: while sentences wait, all rows but one in IDLE are busy; the last of them take `steps`."""
+    return steps * (1 + -(-IDLE * count // ((IDLE - 1) * rows)))
 
 
 def has_work(count: int, work: Work) -> Array:
@@ -131,9 +133,9 @@ def has_work(count: int, work: Work) -> Array:
 
 
 def goes_on(count: int, work: Work) -> Array:
-    """Whether the rows that are busy are enough to go on with: all that are left, or three quarters."""
+    """Whether the rows that are busy are enough to go on with: all that are left, or all but one in IDLE."""
     idle = jnp.sum(work.beam.idle)
-    return (idle < len(work.sentence)) & ((work.waiting == count) | (4 * idle < len(work.sentence)))
+    return (idle < len(work.sentence)) & ((work.waiting == count) | (IDLE * idle < len(work.sentence)))
 
 
 def refill(sentences: Sentences, first: Beam, work: Work) -> Work:

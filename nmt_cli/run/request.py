@@ -14,7 +14,8 @@ from nmt_cli.run.reading import Sentence
 # rounds bfloat16 differently, and then a translation could depend on how many lines came with it.
 FEWEST = 4
 FEW = (FEWEST, 32)  # sentences for which there are shapes below that of all rows
-WAITING = 4  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
+WAITING = 16  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
+ENCODED = 64  # sentences that a processor encodes at a time: what is computed of more does not fit its caches
 SHORTEST_SHAPE = 8  # pieces
 MOST_HYPOTHESES = 160  # of a batch at a time: more do not fit the caches of a core (measured)
 MOST_TOKENS = 1 << 15  # of the source, padding included, that are encoded at a time
