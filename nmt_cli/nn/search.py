@@ -23,7 +23,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from nmt_cli.batch import BOS, EOS, PAD
-from nmt_cli.nn.constraints import first_past, remember, restrict
+from nmt_cli.nn.constraints import first_past, fitting, remember, restrict
+from nmt_cli.nn.distribution import Distribution
 from nmt_cli.nn.hypotheses import Beam, Choose, Hypotheses, Pool, Records, Results, Sentences, Step, Work
 from nmt_cli.nn.penalties import Ranking
 from nmt_cli.nn.top import pick, top
@@ -69,14 +70,15 @@ def search(
     first = first_beam(state, sentences, beam, steps, n_best=n_best, groups=groups)
     work = no_work(step, sentences, first, min(rows or sentences.number, sentences.number), steps, with_weights)
     turn = partial(advance, step, ranking, choose=choose, groups=groups)
+    last = jnp.max(jnp.where(limit > 0, jnp.arange(1, sentences.number + 1), 0))  # fillers after it need no row
 
     def turn_until_idle(work: Work) -> Work:
-        return lax.while_loop(partial(goes_on, sentences.number), turn, refill(sentences, first, work))
+        return lax.while_loop(partial(goes_on, last), turn, refill(sentences, first, work))
 
-    end = lax.while_loop(partial(has_work, sentences.number), turn_until_idle, work)
+    end = lax.while_loop(partial(has_work, last), turn_until_idle, work)
     end = refill(sentences, first, end)
-    _, log_probs, _ = jax.eval_shape(step, end.given.memory, end.beam.state, end.beam.tokens)
-    return trace(end.results, end.records, steps, log_probs.shape[-1])
+    _, distribution, _ = jax.eval_shape(step, end.given.memory, end.beam.state, end.beam.tokens)
+    return trace(end.results, end.records, steps, distribution.size)
 
 
 def first_beam(state: Any, sentences: Sentences, width: int, steps: int, *, n_best: int, groups: int = 1) -> Beam:
@@ -127,15 +129,15 @@ def most_turns(count: int, rows: int, steps: int) -> int:
     return steps * (1 + -(-IDLE * count // ((IDLE - 1) * rows)))
 
 
-def has_work(count: int, work: Work) -> Array:
+def has_work(last: Array, work: Work) -> Array:
     """Whether a sentence waits or is being translated."""
-    return (work.waiting < count) | ~jnp.all(work.beam.idle)
+    return (work.waiting < last) | ~jnp.all(work.beam.idle)
 
 
-def goes_on(count: int, work: Work) -> Array:
+def goes_on(last: Array, work: Work) -> Array:
     """Whether the rows that are busy are enough to go on with: all that are left, or all but one in IDLE."""
     idle = jnp.sum(work.beam.idle)
-    return (idle < len(work.sentence)) & ((work.waiting == count) | (IDLE * idle < len(work.sentence)))
+    return (idle < len(work.sentence)) & ((work.waiting >= last) | (IDLE * idle < len(work.sentence)))
 
 
 def refill(sentences: Sentences, first: Beam, work: Work) -> Work:
@@ -169,13 +171,12 @@ def advance(step: Step, ranking: Ranking, work: Work, *, choose: Choose = best, 
     """One turn: take K continuations of every sentence, finished ones into the pools, the others into the beam."""
     given, beam = work.given, work.beam
     constraints = given.constraints
-    state, log_probs, weights = step(given.memory, beam.state, beam.tokens)
-    rows, width, vocabulary_size = log_probs.shape
-    totals, taken = choose(given, beam, restrict(constraints, beam.past, beam.time, log_probs))
-    parents, tokens = jnp.divmod(taken, vocabulary_size)
+    state, distribution, weights = step(given.memory, beam.state, beam.tokens)
+    totals, taken = take(given, beam, distribution, choose)
+    parents, tokens = jnp.divmod(taken, distribution.size)
     # What the children have of their parents; alone in its group, a hypothesis is its own parent.
     inherited = state, beam.past, weights
-    if width > groups:
+    if taken.shape[1] > groups:
         inherited = jax.tree.map(lambda leaf: pick(leaf, parents), inherited)
     past = remember(constraints, inherited[1], beam.time, tokens, inherited[2])
     ended = tokens == EOS
@@ -188,8 +189,17 @@ def advance(step: Step, ranking: Ranking, work: Work, *, choose: Choose = best, 
     return work._replace(
         turn=work.turn + 1,
         beam=Beam(beam.time + 1, inherited[0], tokens, live, past, pool),
-        records=record(work.records, work.turn, taken, pick(log_probs.reshape(rows, -1), taken), weights),
+        records=record(work.records, work.turn, taken, distribution.of_taken(taken), weights),
     )
+
+
+def take(given: Sentences, beam: Beam, distribution: Distribution, choose: Choose) -> tuple[Array, Array]:
+    """Which continuations of every sentence are taken: totals [B K], and parent * V + token [B K]."""
+    constraints = given.constraints
+    if choose is best and constraints.only_of_lengths:  # found without writing down all that may come next
+        first = fitting(constraints, beam.time, distribution.logits.shape[1])
+        return distribution.best(beam.log_probs, first, beam.time < constraints.max_lengths)
+    return choose(given, beam, restrict(constraints, beam.past, beam.time, distribution.log_probs()))
 
 
 def gather_finished(pool: Pool, scores: Array, time: Array, groups: int = 1) -> Pool:

@@ -13,6 +13,7 @@ from jax import Array, lax
 from nmt_cli.batch import PAD
 from nmt_cli.nn.banks import deal
 from nmt_cli.nn.constraints import Constraints
+from nmt_cli.nn.distribution import Distribution
 from nmt_cli.nn.diversity import diverse_search
 from nmt_cli.nn.ensemble import Ensemble
 from nmt_cli.nn.forced_scoring import score_ids
@@ -129,7 +130,7 @@ def begin(
     model, mask = Ensemble(plan.members, plan.average), source != PAD
     words = model.words(parameters, None if shortlist is None else shortlist.ids)
 
-    def step(memory: Any, state: Any, tokens: Array) -> tuple[Any, Array, Array]:
+    def step(memory: Any, state: Any, tokens: Array) -> tuple[Any, Distribution, Array]:
         memories, allowed = memory
         return model.step(parameters, words, memories, state, tokens, allowed)
 
