@@ -18,7 +18,7 @@ WAITING = 16  # sentences for each row, in the largest shape: all but one of the
 ENCODED = 64  # sentences that a processor encodes at a time: what is computed of more does not fit its caches
 SHORTEST_SHAPE = 8  # pieces
 MOST_HYPOTHESES = 160  # of a batch at a time: more do not fit the caches of a core (measured)
-MOST_TOKENS = 1 << 15  # of the source, padding included, that are encoded at a time
+MOST_TOKENS = 1 << 14  # of the source, padding included, that are encoded at a time
 
 
 class Request(NamedTuple):
