@@ -28,10 +28,12 @@ class Distribution:
     @classmethod
     def of_logits(cls, logits: Array, rows: int, size: int) -> Distribution:
         """logits: [X D N], of B = `rows` sentences and `size` pieces."""
-        # A maximum of maxima would be made one, with another pass over all logits; so it is a minimum of negatives.
+        # In two stages, which the compiler would make one of were both maxima, or both sums: a maximum with another
+        # pass over all logits, and a sum whose order depends on the number of hypotheses.
         highest = -jnp.min(-jnp.max(logits, axis=1), axis=0)  # [N]
-        normalizers = highest + jnp.log(jnp.sum(jnp.exp(logits - highest), axis=(0, 1)))
-        return cls(logits, normalizers.reshape(rows, -1), size)
+        powers = jnp.sum(jnp.exp(logits - highest), axis=1)  # [X N]
+        sums = jnp.einsum("xn,x->n", powers, jnp.ones(len(powers)), precision="highest")
+        return cls(logits, (highest + jnp.log(sums)).reshape(rows, -1), size)
 
     @classmethod
     def of(cls, log_probs: Array) -> Distribution:
