@@ -59,7 +59,8 @@ class Request(NamedTuple):
         """Most sentences that are given to the search at a time, padded to this length."""
         if self.with_weights:  # they are recorded for all who wait, too
             return max(FEWEST, self.rows)
-        return max(FEWEST, min(WAITING * self.rows, max(self.rows, MOST_TOKENS // length)))
+        waiting = WAITING // 4 if self.search.shortlist else WAITING  # the shortlist of more sentences is longer
+        return max(FEWEST, min(waiting * self.rows, max(self.rows, MOST_TOKENS // length)))
 
     def sentence_count(self, group: Sequence[Sentence]) -> int:
         """C of a batch."""
