@@ -93,9 +93,9 @@ NBest = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        help="Translations of each line, best first; at most --beam, or samples with --method sample. Each on a line "
-        "of its own, as LINE ||| TEXT ||| logprob= LOG-PROBABILITY ||| SCORE, lines counted from 0, and ||| ALIGNMENT "
-        "with --alignment.",
+        help="Translations of each line, best first and no text twice; at most --beam, or samples with --method "
+        "sample. Each on a line of its own, as LINE ||| TEXT ||| logprob= LOG-PROBABILITY ||| SCORE, lines counted "
+        "from 0, and ||| ALIGNMENT with --alignment.",
     ),
 ]
 TextOutput = Annotated[

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from itertools import count
 from pathlib import Path
 
 import hypothesis
@@ -20,7 +22,18 @@ for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TYPER_USE_RICH"):
 hypothesis.settings.register_profile("default", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("default")
 
+# A process may have 65,530 mappings of memory on Linux, of which each compiled program takes some for good: 450 tests
+# that compile used them up, and the next compilation ended the process.
+TESTS_BETWEEN = 100
+torn_down = count(1)
+
 REAL_TEXT = Path(__file__).parent.parent / ".." / "shared" / "data"
+
+
+def pytest_runtest_teardown() -> None:
+    """Let go of compiled programs now and then."""
+    if next(torn_down) % TESTS_BETWEEN == 0 and "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -100,7 +100,7 @@ def write_all(translations: Iterable[Translation], write: Write, *, scores: bool
     for index, translation in enumerate(translations):
         collect_flags(flagged, index + 1, translation)
         if json:
-            write(as_json(translation) + "\n")
+            write(as_json(translation, listed=n_best > 1) + "\n")
         elif n_best > 1:
             write("".join(n_best_lines(index, translation)))
         else:
@@ -108,13 +108,14 @@ def write_all(translations: Iterable[Translation], write: Write, *, scores: bool
     return flagged
 
 
-def as_json(translation: Translation) -> str:
+def as_json(translation: Translation, listed: bool) -> str:
     """The translation as one line of JSON; escaped where a field that came along cannot be written as UTF-8."""
-    text = jsonlib.dumps(translation.as_dict(), ensure_ascii=False, allow_nan=False)
+    shown = translation.as_dict(listed)
+    text = jsonlib.dumps(shown, ensure_ascii=False, allow_nan=False)
     try:
         text.encode()
     except UnicodeEncodeError:
-        return jsonlib.dumps(translation.as_dict(), allow_nan=False)
+        return jsonlib.dumps(shown, allow_nan=False)
     return text
 
 

@@ -99,13 +99,13 @@ class Translation:
     def alignment(self) -> tuple[tuple[int, int], ...] | None:
         return self.n_best[0].alignment
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self, listed: bool = False) -> dict[str, Any]:
         """What JSON shows of it: what the line carried along, the best hypothesis, the flags, what the model read where
-        there is an alignment to it, and all hypotheses where there are several."""
+        there is an alignment to it, and all hypotheses where they are to be `listed`."""
         shown = {**self.fields, **self.n_best[0].as_dict(), "flags": self.flags}
         if self.alignment is not None:
             shown |= {"source_tokens": self.source_tokens, "source_spans": self.source_spans}
-        return shown if len(self.n_best) == 1 else {**shown, "n_best": [h.as_dict() for h in self.n_best]}
+        return {**shown, "n_best": [h.as_dict() for h in self.n_best]} if listed else shown
 
 
 def finite(number: float) -> float | None:

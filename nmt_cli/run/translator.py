@@ -105,7 +105,7 @@ class Translator:
     ) -> list[Translation]:
         """The translation of every line, in the order of the lines.
 
-        n_best: hypotheses for each line, at most `beam`.
+        n_best: hypotheses for each line, at most `beam`; fewer where a text was found in several spellings.
         with_weights: keep the attention weights, and say which words belong together.
         unknown: a dictionary for unknown pieces (see `nmt_cli.run.writing.Writer`); empty, it has them copied.
         search: settings of the section [search] of the configuration, as `beam=5`; the model's own where None.

@@ -41,6 +41,8 @@ class Writer(NamedTuple):
         )
         if self.request.search.method == "mbr":
             hypotheses = consensus(hypotheses, self.request.n_best)
+        elif self.request.search.method == "beam":
+            hypotheses = distinct(hypotheses)
         at_limit = len(hypotheses[0].tokens) >= most_pieces(sentence, self.request.search)
         flags = tuple(flag for flag, raised in ((CUT, sentence.was_cut), (LIMIT, at_limit)) if raised)
         tokens = tuple(map(self.source.piece, sentence.ids))
@@ -83,6 +85,12 @@ class Writer(NamedTuple):
         assert made.spans is not None
         from_words, to_words = words_of(source_spans, words(text)), words_of(made.spans, words(made.text))
         return replace(made, alignment=tuple(align(made.weights, from_words, to_words)))
+
+
+def distinct(hypotheses: Sequence[Hypothesis]) -> tuple[Hypothesis, ...]:
+    """Each text once, as the best hypothesis spells it: pieces may spell a text in several ways."""
+    best = {made.text: made for made in reversed(hypotheses)}
+    return tuple(made for made in hypotheses if best[made.text] is made)
 
 
 def replace_unknown(

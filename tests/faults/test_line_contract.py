@@ -97,8 +97,12 @@ def misaligned_by_prepare(case: Case) -> int:
     folder, content, lines, chance, _ = case
     (folder / "source").write_bytes(content)
     (folder / "target").write_text("".join(f"line {place}\n" for place in range(len(lines))))
-    mode = chance.choice(["skip", "replace"])
-    arguments = ["-s", folder / "source", "-t", folder / "target", "--bad-lines", mode, "-q", "--json"]
+    (folder / "valid").write_text("another\n")  # or some of the pairs would be held out, with numbers not learned
+    mode, valid = (
+        chance.choice(["skip", "replace"]),
+        ["--valid-source", folder / "valid", "--valid-target", folder / "valid"],
+    )
+    arguments = ["-s", folder / "source", "-t", folder / "target", *valid, "--bad-lines", mode, "-q", "--json"]
     code = call("prepare", folder / "data", *arguments, "--set", "data.tokenizer=word", "--set", "data.max_ratio=99")
     assert code in (0, Exit.DATA)
     if code == Exit.DATA:  # nothing but blank lines, or none that is UTF-8
@@ -107,9 +111,7 @@ def misaligned_by_prepare(case: Case) -> int:
     source, target = data.tokenizers()
     kept = {
         int(target.decode(t).split()[1]): source.decode(s)
-        for part in (data.train, data.valid)
-        if part is not None
-        for s, t in zip(part.sources, part.targets, strict=True)
+        for s, t in zip(data.train.sources, data.train.targets, strict=True)
     }
     texts = texts_of(lines)
     return len(known_places(lines).keys() - kept.keys()) + sum(

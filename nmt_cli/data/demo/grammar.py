@@ -9,7 +9,8 @@ from nmt_cli.data.demo.author import Author
 from nmt_cli.data.demo.syntax import Pair
 
 PATTERNS: dict[Callable[[Author], Pair], int] = {
-    statements.act: 36,
+    statements.act: 30,
+    statements.act_together: 14,
     statements.be_so: 7,
     statements.be_profession: 5,
     statements.feel: 4,
@@ -36,6 +37,7 @@ PATTERNS: dict[Callable[[Author], Pair], int] = {
     politics.think_of: 1,
     politics.work_for: 1,
     politics.act_politically: 2,
+    politics.disagree: 12,
     politics.institution_alone: 3,
 }
 BY_NAME = {pattern.__name__: pattern for pattern in PATTERNS}

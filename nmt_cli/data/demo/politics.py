@@ -7,7 +7,7 @@ from dataclasses import replace
 from nmt_cli.data.demo import french, lexicon
 from nmt_cli.data.demo.author import PRONOUNS, Author
 from nmt_cli.data.demo.syntax import Clause, Noun, NounPhrase, Pair, Verb
-from nmt_cli.data.demo.writing import clause_pair, joined, phrase_pair, spoken
+from nmt_cli.data.demo.writing import clause_pair, comma, joined, phrase_pair, spoken
 
 ACTORS = ("Commission", "Parliament", "Bank", "Union", "Fund", "Agency")
 YEARS = tuple(str(year) for year in range(1952, 2025, 4))
@@ -20,7 +20,17 @@ SPEAK = Verb("parler", "talk")
 def institution(author: Author) -> Pair:
     """An institution; the European Economic Area more often than the others."""
     institutions = lexicon.pairs("institutions")
-    return institutions[0] if author.chance(0.25) else author.any(institutions)
+    if author.chance(0.25):
+        return institutions[0]
+    return body(author) if author.chance(0.4) else author.any(institutions)
+
+
+def body(author: Author) -> Pair:
+    """The African Monetary Community: one has to look at each of its words to translate it."""
+    noun, matter, region = (author.any(lexicon.pairs("bodies", part)) for part in ("nouns", "matters", "regions"))
+    return Pair(
+        f"{noun.french} {matter.french} {region.french}", f"the {region.english} {matter.english} {noun.english}"
+    )
 
 
 def policy(author: Author, determiners: dict[str, int]) -> NounPhrase:
@@ -95,14 +105,23 @@ def work_for(author: Author) -> Pair:
 
 def act_politically(author: Author) -> Pair:
     """The European Parliament is going to study the French economic policy."""
+    return spoken(clause_pair(deed(author)))
+
+
+def disagree(author: Author) -> Pair:
+    """The Bank has defended the Asian Monetary Union, but the European Parliament will criticize the French reform."""
+    return spoken(joined(comma(clause_pair(deed(author))), Pair("mais", "but"), clause_pair(deed(author))))
+
+
+def deed(author: Author) -> Clause:
+    """What an institution does about others."""
     actors = [pair for pair in lexicon.pairs("institutions") if pair.english.split()[-1] in ACTORS]
     actor = author.any(actors)
     subject = NounPhrase(Noun(actor.french, actor.english, "institution"), "name")
     verb = Verb(*author.any([Pair("critiquer", "criticize"), Pair("défendre", "defend"), Pair("étudier", "study")]))
     tense = author.weighted({"past": 3, "future": 2, "aller": 1})
     helper = "aller" if tense == "aller" else ""
-    clause = Clause(subject, verb, "present" if helper else tense, helper=helper, complements=(matter(author),))
-    return spoken(clause_pair(clause))
+    return Clause(subject, verb, "present" if helper else tense, helper=helper, complements=(matter(author),))
 
 
 def institution_alone(author: Author) -> Pair:

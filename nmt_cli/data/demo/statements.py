@@ -27,6 +27,11 @@ def act(author: Author) -> Pair:
     return spoken(clause_pair(author.clause()))
 
 
+def act_together(author: Author) -> Pair:
+    """Two that act in one sentence, too long to be kept in mind as a whole."""
+    return spoken(joined(clause_pair(author.clause()), Pair("et", "and"), clause_pair(author.clause())))
+
+
 def be_so(author: Author) -> Pair:
     """Somebody or something is so."""
     subject: NounPhrase | Pronoun
