@@ -31,7 +31,7 @@ class Constraints:
     @property
     def only_of_lengths(self) -> bool:
         """Whether nothing is asked but how long translations are."""
-        return not self.no_repeat and self.prefix is self.required is self.forbidden is None
+        return not self.no_repeat and all(asked is None for asked in (self.prefix, self.required, self.forbidden))
 
 
 class Past(NamedTuple):
