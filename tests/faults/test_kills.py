@@ -30,7 +30,7 @@ def moment(run: Path, said: str) -> str:
     """What a training was about when it was killed, by what it has left and said."""
     if "compiling" not in said:
         return "starting"
-    if "compiled in" not in said:
+    if not (run / "metrics.jsonl").exists():  # with the first update
         return "compiling"
     hidden = [path for folder in (run, run / "checkpoints") for path in folder.glob(".*")]
     return "saving" if hidden else "in between"
