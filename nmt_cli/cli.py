@@ -220,6 +220,6 @@ def main() -> None:
 
 def start() -> None:
     """The `nmt` program: the command line, in a process made fit for it."""
-    if sys.argv[1:2] == ["train"]:
+    if sys.argv[1:2] in (["train"], ["translate"]):
         keep_memory()
     main()

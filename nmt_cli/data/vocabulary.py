@@ -10,6 +10,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -117,8 +118,14 @@ class Subwords:
     def pieces(self, text: str) -> list[str]:
         return list(self.processor.encode_as_pieces(text))
 
+    @cached_property
+    def listed(self) -> list[str]:
+        """All pieces, by id."""
+        others = range(SPECIALS, self.size)
+        return [*SPECIAL_PIECES, *map(str, self.processor.id_to_piece(list(others)))]
+
     def piece(self, id: int) -> str:
-        return SPECIAL_PIECES[id] if id < SPECIALS else str(self.processor.id_to_piece(id))
+        return self.listed[id]
 
     def cut(self, text: str) -> list[tuple[int, int]]:
         """Start and end of each piece in the text; the bytes of one character all have its start and end."""

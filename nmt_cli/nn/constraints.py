@@ -28,6 +28,11 @@ class Constraints:
     forbidden: Phrases | None = None  # what must not
     no_repeat: int = field(default=0, metadata={"static": True})  # no n-gram of so many tokens twice; 0: any
 
+    @property
+    def only_of_lengths(self) -> bool:
+        """Whether nothing is asked but how long translations are."""
+        return not self.no_repeat and all(asked is None for asked in (self.prefix, self.required, self.forbidden))
+
 
 class Past(NamedTuple):
     """What must be known of each live hypothesis besides its last token; None where it need not."""
@@ -73,9 +78,7 @@ def restrict(constraints: Constraints, past: Past, time: Array, log_probs: Array
     At its longest length a sentence can only end. time: [B] int32. log_probs: [B K V] float32.
     """
     ids = jnp.arange(log_probs.shape[-1])
-    may_come = jnp.where(ids == EOS, True, (time < constraints.max_lengths)[:, None] & (ids != PAD) & (ids != BOS))
-    if constraints.min_lengths is not None:
-        may_come &= (time >= constraints.min_lengths)[:, None] | (ids != EOS)  # [B V]
+    may_come = fitting(constraints, time, len(ids))
     allowed = log_probs + jnp.where(may_come, 0.0, -jnp.inf)[:, None]  # a sum, unlike a choice, is vector code on a CPU
     if constraints.no_repeat and past.tokens is not None:
         allowed = ban(allowed, repeating(past.tokens, time, constraints.no_repeat))
@@ -85,6 +88,15 @@ def restrict(constraints: Constraints, past: Past, time: Array, log_probs: Array
         lacking = ~jnp.all(constraints.required.occurred(past.required), axis=2)
         allowed = jnp.where(lacking[:, :, None] & (ids == EOS), -jnp.inf, allowed)
     return allowed if constraints.prefix is None else force(constraints.prefix, time, log_probs, allowed)
+
+
+def fitting(constraints: Constraints, time: Array, count: int) -> Array:
+    """Which of the first `count` tokens may come next for all that is asked of lengths. [B count] bool"""
+    ids = jnp.arange(count)
+    may_come = jnp.where(ids == EOS, True, (time < constraints.max_lengths)[:, None] & (ids != PAD) & (ids != BOS))
+    if constraints.min_lengths is not None:
+        may_come &= (time >= constraints.min_lengths)[:, None] | (ids != EOS)
+    return may_come
 
 
 def ban(log_probs: Array, tokens: Array) -> Array:

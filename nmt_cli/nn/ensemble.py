@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from nmt_cli.nn.distribution import Distribution
 from nmt_cli.nn.seq2seq import Seq2Seq, Words
 
 
@@ -45,16 +46,17 @@ class Ensemble(NamedTuple):
         states: Any,
         tokens: Array,
         allowed: Array | None = None,
-    ) -> tuple[Any, Array, Array]:
-        """As `Seq2Seq.step`: tokens [B K] -> states, log_probs [B K V], weights [B K S], both averaged."""
+    ) -> tuple[Any, Distribution, Array]:
+        """As `Seq2Seq.predict`: tokens [B K] -> states, distribution, weights [B K S], both averaged."""
         stepped = [
-            member.apply({"params": own}, memory, state, tokens, words, allowed, method="step")
+            member.apply({"params": own}, memory, state, tokens, words, allowed, method="predict")
             for member, own, words, memory, state in zip(self.members, parameters, words, memories, states, strict=True)
         ]
-        new_states, log_probs, weights = zip(*stepped, strict=True)
+        new_states, distributions, weights = zip(*stepped, strict=True)
         if len(self.members) == 1:
-            return new_states, log_probs[0], weights[0]
-        return new_states, mean(jnp.stack(log_probs), self.average), self.mean_weights(weights)
+            return new_states, distributions[0], weights[0]
+        log_probs = jnp.stack([distribution.log_probs() for distribution in distributions])
+        return new_states, Distribution.of(mean(log_probs, self.average)), self.mean_weights(weights)
 
     def mean_weights(self, weights: Sequence[Array]) -> Array:
         """Mean over the members that have attention; zeros where none has. [B K S]"""

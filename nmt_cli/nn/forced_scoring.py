@@ -35,8 +35,8 @@ def score_ids(
     """
 
     def forward(carry: tuple[Any, Array], token: Array) -> tuple[tuple[Any, Array], tuple[Array, Array | None]]:
-        state, log_probs, weights = step(memory, *carry)
-        taken = jnp.take_along_axis(log_probs[:, :1], token[:, None, None], axis=2)[:, :, 0]
+        state, distribution, weights = step(memory, *carry)
+        taken = distribution.of_taken(jnp.broadcast_to(token[:, None], first.shape))[:, :1]
         kept = weights[:, :1].astype(jnp.float32) if keep_weights else None
         return (state, jnp.broadcast_to(token[:, None], first.shape)), (taken, kept)
 

@@ -13,10 +13,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from nmt_cli.nn.constraints import Constraints, Past
+from nmt_cli.nn.distribution import Distribution
 
-# step(memory, state, tokens [B K]) -> (state, log_probs [B K V] float32, weights [B K S] float32); leaves of the
-# memory are [B ...], of the state [B K ...]
-Step = Callable[[Any, Any, Array], tuple[Any, Array, Array]]
+# step(memory, state, tokens [B K]) -> (state, distribution, weights [B K S] float32); leaves of the memory are
+# [B ...], of the state [B K ...]
+Step = Callable[[Any, Any, Array], tuple[Any, Distribution, Array]]
 
 
 class Hypotheses(NamedTuple):

@@ -23,10 +23,13 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from nmt_cli.batch import BOS, EOS, PAD
-from nmt_cli.nn.constraints import first_past, remember, restrict
+from nmt_cli.nn.constraints import first_past, fitting, remember, restrict
+from nmt_cli.nn.distribution import Distribution
 from nmt_cli.nn.hypotheses import Beam, Choose, Hypotheses, Pool, Records, Results, Sentences, Step, Work
 from nmt_cli.nn.penalties import Ranking
 from nmt_cli.nn.top import pick, top
+
+IDLE = 8  # one in so many rows may stand idle while sentences wait: to give them work takes a tenth of a turn's time
 
 
 def best(given: Sentences, beam: Beam, allowed: Array) -> tuple[Array, Array]:
@@ -56,7 +59,7 @@ def search(
 
     state: leaves [C 1 ...], before BOS.
     steps: T, static: most tokens in a hypothesis, EOS included; it cuts `max_lengths` to one less.
-    rows: B, static: sentences translated at a time; None for all. When a quarter of the rows are done, sentences that
+    rows: B, static: sentences translated at a time; None for all. When an eighth of the rows are done, sentences that
     wait take their places.
     beam, n_best, groups: K, N and G, static; K is a multiple of G, N at most K / G. There are G*N results, by group.
     """
@@ -67,14 +70,15 @@ def search(
     first = first_beam(state, sentences, beam, steps, n_best=n_best, groups=groups)
     work = no_work(step, sentences, first, min(rows or sentences.number, sentences.number), steps, with_weights)
     turn = partial(advance, step, ranking, choose=choose, groups=groups)
+    last = jnp.max(jnp.where(limit > 0, jnp.arange(1, sentences.number + 1), 0))  # fillers after it need no row
 
     def turn_until_idle(work: Work) -> Work:
-        return lax.while_loop(partial(goes_on, sentences.number), turn, refill(sentences, first, work))
+        return lax.while_loop(partial(goes_on, last), turn, refill(sentences, first, work))
 
-    end = lax.while_loop(partial(has_work, sentences.number), turn_until_idle, work)
+    end = lax.while_loop(partial(has_work, last), turn_until_idle, work)
     end = refill(sentences, first, end)
-    _, log_probs, _ = jax.eval_shape(step, end.given.memory, end.beam.state, end.beam.tokens)
-    return trace(end.results, end.records, steps, log_probs.shape[-1])
+    _, distribution, _ = jax.eval_shape(step, end.given.memory, end.beam.state, end.beam.tokens)
+    return trace(end.results, end.records, steps, distribution.size)
 
 
 def first_beam(state: Any, sentences: Sentences, width: int, steps: int, *, n_best: int, groups: int = 1) -> Beam:
@@ -121,19 +125,19 @@ def weights_shape(step: Step, given: Sentences, beam: Beam) -> tuple[int, ...]:
 
 
 def most_turns(count: int, rows: int, steps: int) -> int:
-    """An upper bound: while sentences wait, three quarters of the rows are busy; the last of them take `steps`."""
-    return steps * (1 + -(-4 * count // (3 * rows)))
+    """An upper bound: while sentences wait, all rows but one in IDLE are busy; the last of them take `steps`."""
+    return steps * (1 + -(-IDLE * count // ((IDLE - 1) * rows)))
 
 
-def has_work(count: int, work: Work) -> Array:
+def has_work(last: Array, work: Work) -> Array:
     """Whether a sentence waits or is being translated."""
-    return (work.waiting < count) | ~jnp.all(work.beam.idle)
+    return (work.waiting < last) | ~jnp.all(work.beam.idle)
 
 
-def goes_on(count: int, work: Work) -> Array:
-    """Whether the rows that are busy are enough to go on with: all that are left, or three quarters."""
+def goes_on(last: Array, work: Work) -> Array:
+    """Whether the rows that are busy are enough to go on with: all that are left, or all but one in IDLE."""
     idle = jnp.sum(work.beam.idle)
-    return (idle < len(work.sentence)) & ((work.waiting == count) | (4 * idle < len(work.sentence)))
+    return (idle < len(work.sentence)) & ((work.waiting >= last) | (IDLE * idle < len(work.sentence)))
 
 
 def refill(sentences: Sentences, first: Beam, work: Work) -> Work:
@@ -167,13 +171,12 @@ def advance(step: Step, ranking: Ranking, work: Work, *, choose: Choose = best, 
     """One turn: take K continuations of every sentence, finished ones into the pools, the others into the beam."""
     given, beam = work.given, work.beam
     constraints = given.constraints
-    state, log_probs, weights = step(given.memory, beam.state, beam.tokens)
-    rows, width, vocabulary_size = log_probs.shape
-    totals, taken = choose(given, beam, restrict(constraints, beam.past, beam.time, log_probs))
-    parents, tokens = jnp.divmod(taken, vocabulary_size)
+    state, distribution, weights = step(given.memory, beam.state, beam.tokens)
+    totals, taken = take(given, beam, distribution, choose)
+    parents, tokens = jnp.divmod(taken, distribution.size)
     # What the children have of their parents; alone in its group, a hypothesis is its own parent.
     inherited = state, beam.past, weights
-    if width > groups:
+    if taken.shape[1] > groups:
         inherited = jax.tree.map(lambda leaf: pick(leaf, parents), inherited)
     past = remember(constraints, inherited[1], beam.time, tokens, inherited[2])
     ended = tokens == EOS
@@ -186,8 +189,17 @@ def advance(step: Step, ranking: Ranking, work: Work, *, choose: Choose = best, 
     return work._replace(
         turn=work.turn + 1,
         beam=Beam(beam.time + 1, inherited[0], tokens, live, past, pool),
-        records=record(work.records, work.turn, taken, pick(log_probs.reshape(rows, -1), taken), weights),
+        records=record(work.records, work.turn, taken, distribution.of_taken(taken), weights),
     )
+
+
+def take(given: Sentences, beam: Beam, distribution: Distribution, choose: Choose) -> tuple[Array, Array]:
+    """Which continuations of every sentence are taken: totals [B K], and parent * V + token [B K]."""
+    constraints = given.constraints
+    if choose is best and constraints.only_of_lengths:  # found without writing down all that may come next
+        first = fitting(constraints, beam.time, distribution.logits.shape[1])
+        return distribution.best(beam.log_probs, first, beam.time < constraints.max_lengths)
+    return choose(given, beam, restrict(constraints, beam.past, beam.time, distribution.log_probs()))
 
 
 def gather_finished(pool: Pool, scores: Array, time: Array, groups: int = 1) -> Pool:

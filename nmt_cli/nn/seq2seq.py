@@ -12,12 +12,14 @@ from nmt_cli.batch import Batch
 from nmt_cli.config import Model
 from nmt_cli.nn.architectures import attentional_size
 from nmt_cli.nn.decoder import Decoder
+from nmt_cli.nn.distribution import Distribution
 from nmt_cli.nn.dropout import drop, keep_mask, split, word_mask
 from nmt_cli.nn.encoder import Encoder
 from nmt_cli.nn.initializers import Initial
 from nmt_cli.nn.loss import Loss, cross_entropy
-from nmt_cli.nn.recurrence import Factor
+from nmt_cli.nn.products import product
 from nmt_cli.nn.taps import tap
+from nmt_cli.nn.top import table_depth
 from nmt_cli.nn.types import DecoderState, Memory
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ class Words(NamedTuple):
     """
 
     embedding: jax.Array  # [V E] float32
-    output: jax.Array  # [H V], as it is multiplied: laid out for that, and rounded
-    bias: jax.Array  # [V] float32
+    output: jax.Array  # [X*D H], rounded as it is multiplied: X blocks of D pieces, zeros after the last piece
+    bias: jax.Array  # [X D] float32, -inf after the last piece
 
 
 class Seq2Seq(nn.Module):
@@ -75,7 +77,10 @@ class Seq2Seq(nn.Module):
         embedding, table, bias = self.target_embedding, self.table(), self.output_bias
         if ids is not None:
             embedding, table, bias = embedding[ids], table[ids], bias[ids]
-        return Words(embedding, table.T.astype(self.dtype), bias)
+        depth = table_depth(len(table))
+        missing = -len(table) % depth
+        table = jnp.pad(table, ((0, missing), (0, 0))).astype(self.dtype)
+        return Words(embedding, table, jnp.pad(bias, (0, missing), constant_values=-jnp.inf).reshape(-1, depth))
 
     def step(
         self,
@@ -85,20 +90,36 @@ class Seq2Seq(nn.Module):
         words: Words | None = None,
         allowed: jax.Array | None = None,
     ) -> tuple[DecoderState, jax.Array, jax.Array]:
+        """`predict`, with log-probabilities [B K V] float32."""
+        state, distribution, weights = self.predict(memory, state, tokens, words, allowed)
+        return state, distribution.log_probs(), weights
+
+    def predict(
+        self,
+        memory: Memory,
+        state: DecoderState,
+        tokens: jax.Array,
+        words: Words | None = None,
+        allowed: jax.Array | None = None,
+    ) -> tuple[DecoderState, Distribution, jax.Array]:
         """One step of search: the last tokens [B K] int32, state arrays [B K ...].
 
         words: the pieces there are; None for all. allowed: [B V] bool, which of them a sentence may use, PAD among
         them; None: all. Log-probabilities are normalised over these, and -inf for the others.
-        Returns the new state, log_probs [B K V] float32, and attention weights [B K S] float32 (zeros without).
+        Returns the new state, the distribution of the next piece, and attention weights [B K S] float32 (zeros
+        without).
         """
         words = words or self.words()
         embedded = words.embedding[tokens]
         state, output = self.decoder.step(memory, state, embedded)
         weights = output.weights if output.weights is not None else jnp.zeros((*tokens.shape, memory.mask.shape[1]))
-        bias = words.bias if allowed is None else jnp.where(allowed, words.bias, -jnp.inf)[:, None]  # [B 1 V]
-        logits = Factor(words.output, dtype=self.dtype)(output.attentional) + bias
-        tap("output", embedded=embedded, attentional=output.attentional, logits=logits)
-        return state, jax.nn.log_softmax(logits), weights
+        rows, width, size = *tokens.shape, len(words.embedding)
+        hidden = output.attentional.reshape(rows * width, -1).astype(self.dtype)
+        logits = product("vh,nh->vn", words.output, hidden).reshape(*words.bias.shape, -1)  # [X D N]
+        logits = logits + (words.bias[:, :, None] if allowed is None else bias_of(words, allowed, width))
+        distribution = Distribution.of_logits(logits, rows, size)
+        tap("output", embedded=embedded, attentional=output.attentional, logits=distribution.by_sentence())
+        return state, distribution, weights
 
     def loss(self, batch: Batch, smoothing: float = 0.0, rng: jax.Array | None = None) -> Loss:
         """Sums of the losses of a batch, teacher-forced. With a key, dropout is on."""
@@ -130,3 +151,11 @@ class Seq2Seq(nn.Module):
     def table(self) -> jax.Array:
         """The output layer's weights [V H]."""
         return self.output_table if self.config.tied_embeddings == "none" else self.target_embedding
+
+
+def bias_of(words: Words, allowed: jax.Array, width: int) -> jax.Array:
+    """Of the pieces that each sentence may use, -inf for the others: allowed [B V], K hypotheses of each -> [X D N]."""
+    blocks, depth = words.bias.shape
+    known = jnp.pad(allowed, ((0, 0), (0, blocks * depth - allowed.shape[1])))
+    known = jnp.repeat(known.T.reshape(blocks, depth, -1), width, axis=2)
+    return jnp.where(known, words.bias[:, :, None], -jnp.inf)

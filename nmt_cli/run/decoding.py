@@ -18,11 +18,13 @@ from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.penalties import GNMT_OFFSET, Ranking
 from nmt_cli.nn.sampling import Shape
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.device import Note, compile_aloud, fast_precision, out_of_memory
+from nmt_cli.run.device import Note, compile_aloud, fast_precision, one_core_each, out_of_memory
 from nmt_cli.run.programs import Chance, Demand, Places, Plan, force_ids, translate_ids
 from nmt_cli.run.reading import Sentence
 from nmt_cli.run.request import (
+    ENCODED,
     FEWEST,
+    MOST_TOKENS,
     Request,
     longest_source,
     longest_translation,
@@ -44,8 +46,9 @@ class Decoding:
         self.note = note
         self.shortlist = shortlist
         self.members = tuple(members)
-        self.decode = jax.jit(translate_ids, static_argnames="plan")
-        self.force = jax.jit(force_ids, static_argnames="plan")
+        options = one_core_each(jax.default_backend())
+        self.decode = jax.jit(translate_ids, static_argnames="plan", compiler_options=options)
+        self.force = jax.jit(force_ids, static_argnames="plan", compiler_options=options)
         self.compiled: dict[tuple[Any, ...], Any] = {}
         self.compiling = Lock()
 
@@ -80,7 +83,16 @@ class Decoding:
         source = padded_sources(group, rows, request)
         target = padded([[*ids, EOS] for ids in targets], rows)
         lengths = in_rows([len(ids) + 1 for ids in targets], rows)
-        plan = Plan(self.models(asked), asked.ensemble, target.shape[1], rows, request.width, 1, request.with_weights)
+        plan = Plan(
+            members=self.models(asked),
+            average=asked.ensemble,
+            steps=target.shape[1],
+            rows=rows,
+            width=request.width,
+            n_best=1,
+            with_weights=request.with_weights,
+            encoded=encoded_at_once(),
+        )
         shortlist = None
         if asked.shortlist:
             assert self.shortlist is not None
@@ -111,6 +123,7 @@ class Decoding:
             width=request.width,
             n_best=request.n_best,
             with_weights=request.with_weights,
+            encoded=encoded_at_once(),
             groups=asked.groups,
             top_k=asked.top_k,
             no_repeat=asked.no_repeat,
@@ -137,6 +150,11 @@ class Decoding:
         except jax.errors.JaxRuntimeError as error:
             when, hint = f"while translating {rows} lines at a time", f"try --batch-size {max(rows // 2, 1)}"
             raise out_of_memory(error, when, hint) from error
+
+
+def encoded_at_once() -> int:
+    """Sentences at a time, at most; an accelerator has room for all."""
+    return ENCODED if jax.default_backend() == "cpu" else MOST_TOKENS
 
 
 def demand(group: Sequence[Sentence], request: Request) -> Demand:

@@ -74,6 +74,13 @@ def batches_at_once(platform: str) -> int:
     return min(cores(), MOST_BATCHES)
 
 
+def one_core_each(platform: str) -> dict[str, Any] | None:
+    """Compiler options for programs that run side by side: where each core has a batch, none waits for another core."""
+    if platform == "cpu" and batches_at_once(platform) == cores():
+        return {"xla_cpu_multi_thread_eigen": False}
+    return None
+
+
 def cores() -> int:
     """Processor cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

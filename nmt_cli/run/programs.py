@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-from jax import Array
+import jax.numpy as jnp
+from jax import Array, lax
 
 from nmt_cli.batch import PAD
 from nmt_cli.nn.banks import deal
 from nmt_cli.nn.constraints import Constraints
+from nmt_cli.nn.distribution import Distribution
 from nmt_cli.nn.diversity import diverse_search
 from nmt_cli.nn.ensemble import Ensemble
 from nmt_cli.nn.forced_scoring import score_ids
@@ -32,6 +35,7 @@ class Plan(NamedTuple):
     width: int  # K, or how many samples
     n_best: int  # N
     with_weights: bool
+    encoded: int  # sentences at a time, at most
     groups: int = 1
     top_k: int = 0
     no_repeat: int = 0
@@ -126,13 +130,32 @@ def begin(
     model, mask = Ensemble(plan.members, plan.average), source != PAD
     words = model.words(parameters, None if shortlist is None else shortlist.ids)
 
-    def step(memory: Any, state: Any, tokens: Array) -> tuple[Any, Array, Array]:
+    def step(memory: Any, state: Any, tokens: Array) -> tuple[Any, Distribution, Array]:
         memories, allowed = memory
         return model.step(parameters, words, memories, state, tokens, allowed)
 
-    memories, state = model.encode(parameters, source, mask)
+    memories, state = in_parts(lambda ids: model.encode(parameters, ids, ids != PAD), source, plan.encoded)
     memory = memories, None if shortlist is None else shortlist.allowed
     return step, memory, state, None if ranking.beta is None else mask
+
+
+def in_parts(encode: Callable[[Array], Any], source: Array, most: int) -> Any:
+    """`encode(source)` of [C S], at most so many rows at a time; zeros in the parts that are all fillers."""
+    count = len(source)
+    if count <= most:
+        return encode(source)
+    source = jnp.pad(source, ((0, -count % most), (0, 0)), constant_values=PAD)
+    shapes = jax.eval_shape(encode, source[:most])
+    nothing = jax.tree.map(lambda leaf: jnp.zeros((len(source), *leaf.shape[1:]), leaf.dtype), shapes)
+
+    def add(part: Array, encoded: Any) -> Any:
+        own = encode(lax.dynamic_slice_in_dim(source, part * most, most))
+        put = partial(lax.dynamic_update_slice_in_dim, start_index=part * most, axis=0)
+        return jax.tree.map(put, encoded, own)
+
+    sentences = jnp.sum(jnp.any(source != PAD, axis=1))  # fillers come last
+    encoded = lax.fori_loop(0, -(-sentences // most), add, nothing)
+    return jax.tree.map(lambda leaf: leaf[:count], encoded)
 
 
 def keys(chance: Chance) -> Array:

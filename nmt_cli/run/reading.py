@@ -93,10 +93,11 @@ def grouped(waiting: Iterable[T], padded: Callable[[T], int], most: Callable[[in
     """Batches of what is padded to the same length, the longest first; those of one length in the order given.
 
     How far a sentence is padded follows from itself alone: sums over another length round otherwise.
-    padded: the length that one is padded to. most: how many of that length a batch has.
+    padded: the length that one is padded to. most: how many of that length a batch has; batches are of like size.
     """
     groups = []
     for length, own in groupby(sorted(waiting, key=padded, reverse=True), key=padded):
         alike = list(own)
-        groups += [alike[start : start + most(length)] for start in range(0, len(alike), most(length))]
+        size = -(-len(alike) // -(-len(alike) // most(length)))
+        groups += [alike[start : start + size] for start in range(0, len(alike), size)]
     return groups

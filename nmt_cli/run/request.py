@@ -14,10 +14,11 @@ from nmt_cli.run.reading import Sentence
 # rounds bfloat16 differently, and then a translation could depend on how many lines came with it.
 FEWEST = 4
 FEW = (FEWEST, 32)  # sentences for which there are shapes below that of all rows
-WAITING = 4  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
+WAITING = 16  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
+ENCODED = 64  # sentences that a processor encodes at a time: what is computed of more does not fit its caches
 SHORTEST_SHAPE = 8  # pieces
 MOST_HYPOTHESES = 160  # of a batch at a time: more do not fit the caches of a core (measured)
-MOST_TOKENS = 1 << 15  # of the source, padding included, that are encoded at a time
+MOST_TOKENS = 1 << 14  # of the source, padding included, that are encoded at a time
 
 
 class Request(NamedTuple):
@@ -58,7 +59,8 @@ class Request(NamedTuple):
         """Most sentences that are given to the search at a time, padded to this length."""
         if self.with_weights:  # they are recorded for all who wait, too
             return max(FEWEST, self.rows)
-        return max(FEWEST, min(WAITING * self.rows, max(self.rows, MOST_TOKENS // length)))
+        waiting = WAITING // 4 if self.search.shortlist else WAITING  # the shortlist of more sentences is longer
+        return max(FEWEST, min(waiting * self.rows, max(self.rows, MOST_TOKENS // length)))
 
     def sentence_count(self, group: Sequence[Sentence]) -> int:
         """C of a batch."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,12 @@ import jax.numpy as jnp
 from nmt_cli import config
 from nmt_cli.data.tokenizer import Tokenizer
 from nmt_cli.errors import UserError
-from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run.decoding import Decoding
 from nmt_cli.run.device import Note, batches_at_once, select_device, use_compile_cache
 from nmt_cli.run.forcing import Forcing
 from nmt_cli.run.joining import Part, join
-from nmt_cli.run.lookahead import take_what_is_there
+from nmt_cli.run.lookahead import overlapping, take_what_is_there
 from nmt_cli.run.model import Model, flatten, load_model
 from nmt_cli.run.reading import Line, Sentence, grouped, read
 from nmt_cli.run.request import Request
@@ -33,7 +34,7 @@ from nmt_cli.run.shortlist import Shortlist
 from nmt_cli.run.translation import Translation
 from nmt_cli.run.writing import Writer
 
-LOOK_AHEAD = 16  # batches of a stream that are sorted by length together
+LOOK_AHEAD = 64  # batches of a stream that are sorted by length together
 
 
 class Translator:
@@ -110,7 +111,8 @@ class Translator:
         search: settings of the section [search] of the configuration, as `beam=5`; the model's own where None.
         Raises UserError when one is unknown or out of its range.
         """
-        return self.translate_lines(lines, self.request(n_best, with_weights, unknown, **search), unknown)
+        request = self.request(n_best, with_weights, unknown, **search)
+        return list(self.translate_groups([lines], request, unknown))
 
     def translate_stream(
         self,
@@ -126,7 +128,15 @@ class Translator:
         """
         request = self.request(n_best, with_weights, unknown, **search)
         groups = take_what_is_there(lines, LOOK_AHEAD * request.search.batch_size)
-        return (translation for group in groups for translation in self.translate_lines(group, request, unknown))
+        return self.translate_groups(groups, request, unknown)
+
+    def translate_groups(
+        self, groups: Iterable[Sequence[str | Line]], request: Request, unknown: Mapping[str, str] | None = None
+    ) -> Iterator[Translation]:
+        """Translations of the lines of all groups; lines of one are read while those before it are searched for."""
+        with self.device() as device:
+            translate = partial(self.translate_lines, request=request, unknown=unknown, device=device)
+            yield from chain.from_iterable(overlapping(translate, groups))
 
     def score(
         self, sources: Sequence[str], targets: Sequence[str], with_weights: bool = False, **search: Any
@@ -156,16 +166,18 @@ class Translator:
         return Request.checked(chosen, n_best, with_weights)
 
     def translate_lines(
-        self, lines: Sequence[str | Line], request: Request, unknown: Mapping[str, str] | None = None
+        self, lines: Sequence[str | Line], request: Request, unknown: Mapping[str, str] | None, device: Executor
     ) -> list[Translation]:
-        """The translation of every line."""
+        """The translation of every line. device: where batches are searched for."""
         asked = [Line(line) if isinstance(line, str) else line for line in lines]
         source, target = self.source_tokenizer, self.target_tokenizer
         sentences = read(source, target, asked, request.search)
         writer = Writer(source, target, request, unknown)
         needed = request._replace(with_weights=request.with_weights or unknown is not None)
         parts: list[list[Part]] = [[] for _ in lines]
-        for group, found in self.search(batches(sentences, needed), needed):
+        groups = batches(sentences, needed)
+        run = partial(self.decoding.run, self.all_parameters(), request=needed)
+        for group, found in zip(groups, device.map(run, groups), strict=True):
             for row, sentence in enumerate(group):
                 line = asked[sentence.line].text
                 parts[sentence.line].append((sentence, writer.write(line, sentence, row, found)))
@@ -174,14 +186,13 @@ class Translator:
             for line, own in zip(asked, parts, strict=True)
         ]
 
-    def search(
-        self, groups: Sequence[Sequence[Sentence]], request: Request
-    ) -> Iterator[tuple[Sequence[Sentence], Hypotheses]]:
-        """What is found for each group; others are searched for while the caller makes text of this one."""
-        run = partial(self.decoding.run, self.all_parameters(), request=request)
+    @staticmethod
+    @contextmanager
+    def device() -> Iterator[Executor]:
+        """Where batches are searched for, while text is made of what was found for others."""
         with ThreadPoolExecutor(batches_at_once(jax.default_backend())) as device:
             try:
-                yield from zip(groups, device.map(run, groups), strict=True)
+                yield device
             finally:
                 device.shutdown(cancel_futures=True)
 

@@ -158,7 +158,7 @@ def variants(translator: Translator, text: str, request: Request) -> list[Varian
     if len(words) < 2:
         return []
     changed = [" ".join(words[:place] + words[place + 1 :]) for place in range(min(len(words), MOST_VARIANTS))]
-    translations = translator.translate_lines(changed, request=request)
+    translations = translator.translate_groups([changed], request)
     return [
         Variant(source, found.text, found.score, place)
         for place, (source, found) in enumerate(zip(changed, translations, strict=True))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nmt_cli.batch import BOS, EOS, PAD, UNK
+from nmt_cli.nn.distribution import Distribution
 from nmt_cli.nn.hypotheses import Hypotheses
 
 V = 6  # PAD UNK BOS EOS and two words
@@ -30,7 +31,8 @@ def attention_to(prefix):
 def step(table, prefix, tokens):
     """A step function whose memory is a table [B prefixes V], and whose state is the prefix: [B K] integers."""
     prefix = prefix * V + tokens
-    return prefix, jnp.take_along_axis(table, prefix[:, :, None], axis=1), attention_to(prefix)
+    log_probs = jnp.take_along_axis(table, prefix[:, :, None], axis=1)
+    return prefix, Distribution.of(log_probs), attention_to(prefix)
 
 
 def prefixes_of(tokens: Tokens) -> Iterator[int]:

@@ -30,7 +30,8 @@ def stepped(configs, average="probabilities", seeds=None):
     def first(parameters):
         model = Ensemble(members, average)
         memories, state = model.encode(parameters, batch.source, batch.source_mask)
-        return model.step(parameters, model.words(parameters), memories, state, jnp.full((4, 1), BOS))[1:]
+        _, found, weights = model.step(parameters, model.words(parameters), memories, state, jnp.full((4, 1), BOS))
+        return found.log_probs(), weights
 
     return first(parameters)
 

@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from nmt_cli.batch import BOS, EOS, PAD, UNK
 from nmt_cli.nn.constraints import Constraints
+from nmt_cli.nn.distribution import Distribution
 from nmt_cli.nn.hypotheses import Hypotheses, Sentences
 from nmt_cli.nn.penalties import Ranking
 from nmt_cli.nn.search import search
@@ -194,7 +195,7 @@ def test_the_loop_ends_when_nothing_better_can_come(alpha, most):
     def same(memory, state, tokens):
         jax.debug.callback(lambda: calls.append(1))
         log_probs = jnp.full((*tokens.shape, V), -5.0).at[..., EOS].set(-0.1)
-        return state, log_probs, jnp.zeros((*tokens.shape, 1))
+        return state, Distribution.of(log_probs), jnp.zeros((*tokens.shape, 1))
 
     sentences = Sentences((), Constraints(jnp.array([40, 40])))
     found = jax.jit(lambda: search(same, sentences, jnp.zeros((2, 1)), Ranking(alpha), steps=41, beam=3))()

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from nmt_cli.run.lookahead import take_what_is_there
+from nmt_cli.run.lookahead import overlapping, take_what_is_there
 
 
 def test_every_line_comes_once_and_in_order():
@@ -64,3 +64,53 @@ def test_the_reading_thread_ends_when_nobody_takes_lines_any_more():
         if thread is not threading.main_thread() and thread.daemon:
             thread.join(2)
     assert threading.active_count() <= before
+
+
+def test_what_is_made_comes_in_order():
+    assert list(overlapping(str, range(50))) == [str(n) for n in range(50)]
+
+
+def test_an_item_is_begun_before_the_one_before_is_made():
+    begun = threading.Event()
+
+    def make(item):
+        if item == 1:
+            begun.set()
+        return begun.wait(10)
+
+    assert list(overlapping(make, range(2))) == [True, True]
+
+
+def test_what_is_made_does_not_wait_for_the_next_item():
+    release = threading.Event()
+
+    def dripping():
+        yield 1
+        assert release.wait(10)
+        yield 2
+
+    made = overlapping(str, dripping())
+    assert next(made) == "1"
+    release.set()
+    assert list(made) == ["2"]
+
+
+def test_what_goes_wrong_is_raised_in_its_place():
+    def items():
+        yield 1
+        yield 0
+        yield 2
+
+    made = overlapping(lambda item: 1 // item, items())
+    assert next(made) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(made)
+
+    def broken():
+        yield 1
+        raise OSError("gone")
+
+    made = overlapping(str, broken())
+    assert next(made) == "1"
+    with pytest.raises(OSError, match="gone"):
+        next(made)
