@@ -12,8 +12,9 @@ TUNABLES = {"hugetlb": 1, "trim_threshold": 1 << 40, "mmap_max": 0, "arena_max":
 def keep_memory() -> None:
     """Start this process again with an allocator that keeps the memory it has, in huge pages, if it is not so already.
 
-    An update allocates and frees some hundred MB. Had from the system page by page, that cost a fifth of the time of
-    training, and in huge pages that are handed back after each update still a tenth (measured).
+    An update allocates and frees some hundred MB, and so does a batch that is translated. Had from the system page by
+    page, that cost a fifth of the time of training, and in huge pages that are handed back after each update still a
+    tenth (measured).
     The GNU C library reads the setting when a process starts, so there is no later moment.
     """
     name, given = "GLIBC_TUNABLES", os.environ.get("GLIBC_TUNABLES", "")
