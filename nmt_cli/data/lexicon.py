@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,9 @@ from nmt_cli.data.store import SIDES, DataWriter, Pairs, Sentences, open_sentenc
 from nmt_cli.data.tokenizer import tokenizer_files
 
 NAME = "lexicon"
-MOST_LINKS = 24_000_000  # of a source and a target position; of a larger corpus, pairs are taken at even distances
+MOST_LINKS = 24_000_000  # of a source and a target position; of a larger corpus, runs of pairs at even distances
+RUN = 64  # pairs
 LINKS_AT_A_TIME = 2_000_000
-IDS_AT_A_TIME = 1 << 20
 ROUNDS = 4  # of expectation and maximisation
 LIKELY = 40  # target pieces kept for each source piece, at most
 LEAST = 0.02  # probability of one that is kept
@@ -53,7 +53,8 @@ def learn_lexicon(pairs: Pairs, source_size: int, target_size: int) -> list[NDAr
 
     A piece that no pair has become, or that was not looked at, has an empty list.
     """
-    chosen = list(links_of(pairs, sample(pairs), target_size))
+    looked_at = sample(pairs)
+    chosen = list(links_of(pairs, looked_at, target_size))
     cells = np.unique(np.concatenate([np.zeros(0, np.int64), *(np.unique(links.cells) for links in chosen)]))
     found = [np.searchsorted(cells, links.cells).astype(np.int32) for links in chosen]
     sources, probability = cells // target_size, np.ones(len(cells))
@@ -70,23 +71,26 @@ def learn_lexicon(pairs: Pairs, source_size: int, target_size: int) -> list[NDAr
     bounds = np.searchsorted(sources[order], np.arange(source_size + 1))
     targets = (cells % target_size)[order]
     likely = [targets[start : min(start + LIKELY, end)] for start, end in pairwise(bounds)]
-    likely[EOS] = most_frequent(pairs.targets.ids, target_size)
+    likely[EOS] = most_frequent(pairs.targets, looked_at, target_size)
     return likely
 
 
-def most_frequent(ids: NDArray[Any], size: int) -> NDArray[np.int64]:
-    """The most frequent ids, of those that occur."""
-    counts = np.zeros(size, np.int64)
-    for start in range(0, len(ids), IDS_AT_A_TIME):  # to be counted they become numbers of 8 bytes
-        counts += np.bincount(ids[start : start + IDS_AT_A_TIME], minlength=size)
+def most_frequent(sentences: Sentences, chosen: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """The most frequent ids of the chosen sentences, of those that occur."""
+    ids = np.concatenate([np.zeros(0, np.int64), *(sentences[index] for index in chosen)])
+    counts = np.bincount(ids, minlength=size)
     order = np.argsort(-counts, kind="stable")[:FREQUENT]
     return order[counts[order] > 0]
 
 
 def sample(pairs: Pairs) -> NDArray[np.int64]:
-    """The pairs that are looked at: all, or as many at even distances as have the most links allowed."""
-    total = int(np.sum(link_counts(pairs)))
-    return np.arange(0, len(pairs), max(1, -(-total // MOST_LINKS)))
+    """The pairs that are looked at: all, or as many runs at even distances as have the most links allowed.
+
+    Single ones would bring the whole of the files, page by page, into memory.
+    """
+    stride = max(1, -(-int(np.sum(link_counts(pairs))) // MOST_LINKS))
+    places = np.arange(len(pairs))
+    return places[places // RUN % stride == 0]
 
 
 def link_counts(pairs: Pairs) -> NDArray[np.int64]:
