@@ -89,8 +89,9 @@ def sample(pairs: Pairs) -> NDArray[np.int64]:
     Single ones would bring the whole of the files, page by page, into memory.
     """
     stride = max(1, -(-int(np.sum(link_counts(pairs))) // MOST_LINKS))
-    places = np.arange(len(pairs))
-    return places[places // RUN % stride == 0]
+    places = np.arange(len(pairs), dtype=np.int64)
+    is_chosen: NDArray[np.bool_] = places // RUN % stride == 0
+    return places[is_chosen]
 
 
 def link_counts(pairs: Pairs) -> NDArray[np.int64]:
