@@ -47,9 +47,9 @@ class Ensemble(NamedTuple):
         tokens: Array,
         allowed: Array | None = None,
     ) -> tuple[Any, Distribution, Array]:
-        """As `Seq2Seq.predict`: tokens [B K] -> states, distribution, weights [B K S], both averaged."""
+        """As `Seq2Seq.step`: tokens [B K] -> states, distribution, weights [B K S], both averaged."""
         stepped = [
-            member.apply({"params": own}, memory, state, tokens, words, allowed, method="predict")
+            member.apply({"params": own}, memory, state, tokens, words, allowed, method="step")
             for member, own, words, memory, state in zip(self.members, parameters, words, memories, states, strict=True)
         ]
         new_states, distributions, weights = zip(*stepped, strict=True)

@@ -89,18 +89,6 @@ class Seq2Seq(nn.Module):
         tokens: jax.Array,
         words: Words | None = None,
         allowed: jax.Array | None = None,
-    ) -> tuple[DecoderState, jax.Array, jax.Array]:
-        """`predict`, with log-probabilities [B K V] float32."""
-        state, distribution, weights = self.predict(memory, state, tokens, words, allowed)
-        return state, distribution.log_probs(), weights
-
-    def predict(
-        self,
-        memory: Memory,
-        state: DecoderState,
-        tokens: jax.Array,
-        words: Words | None = None,
-        allowed: jax.Array | None = None,
     ) -> tuple[DecoderState, Distribution, jax.Array]:
         """One step of search: the last tokens [B K] int32, state arrays [B K ...].
 

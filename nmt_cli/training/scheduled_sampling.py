@@ -50,8 +50,8 @@ def sampled_inputs(model: Seq2Seq, params: Any, batch: Batch, share: jax.Array, 
         (state, drawn), (reference, keep, draw) = carry, x
         fed = jnp.where(keep, reference, drawn)  # [B]
         step: Any = model.apply(variables, memory, state, fed[:, None], method="step")
-        state, log_probs, _ = step
-        return (state, draw_piece(log_probs[:, 0], draw)), fed
+        state, distribution, _ = step
+        return (state, draw_piece(distribution.log_probs()[:, 0], draw)), fed
 
     inputs = (jnp.asarray(batch.target_in).T, (kept < share) | first[:, None], draws)
     _, fed = jax.lax.scan(feed, (state, jnp.zeros(rows, jnp.int32)), inputs)

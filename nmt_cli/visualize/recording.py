@@ -106,7 +106,8 @@ def decode(translator: Translator, memory: Any, state: Any, target: Sequence[int
     steps, choices = [], []
     for token, chosen in zip(fed, target, strict=True):
         with jax.disable_jit(), listen() as heard:
-            state, log_probs, _ = apply(translator, memory, state, jnp.array([[token]]), method="step")
+            state, distribution, _ = apply(translator, memory, state, jnp.array([[token]]), method="step")
+            log_probs = distribution.log_probs()
         steps.append(heard)
         (logits,) = (tap.values["logits"] for tap in heard if tap.kind == "output")
         choices.append(

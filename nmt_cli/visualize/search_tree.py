@@ -48,7 +48,7 @@ def run_search(translator: Translator, memory: Any, state: Any, longest: int, be
     sentences, steps = Sentences(memory, Constraints(jnp.array([longest]))), longest + 1
 
     def step(parameters: Any, memory: Any, state: Any, tokens: jax.Array) -> Any:
-        return translator.seq2seq.apply({"params": parameters}, memory, state, tokens, method="predict")
+        return translator.seq2seq.apply({"params": parameters}, memory, state, tokens, method="step")
 
     @jax.jit
     def forward(parameters: Any, work: Work) -> Work:

@@ -184,8 +184,8 @@ def stepped(config, dtype=jnp.float64):
         state = jax.tree.map(lambda x: jnp.repeat(x, tokens.shape[1], axis=1), state)
 
         def step(state, token):
-            state, log_probs, weights = module.apply(variables, memory, state, token, method="step")
-            return state, (log_probs, weights)
+            state, distribution, weights = module.apply(variables, memory, state, token, method="step")
+            return state, (distribution.log_probs(), weights)
 
         _, outputs = jax.lax.scan(step, state, jnp.moveaxis(tokens, -1, 0))
         log_probs, weights = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 2), outputs)

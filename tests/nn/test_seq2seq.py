@@ -306,6 +306,6 @@ def test_steps_over_a_part_of_the_vocabulary_are_steps_over_all_of_it_normalised
     (state, whole, weights), (found_state, found, found_weights) = step()
     close = functools.partial(np.testing.assert_allclose, atol=1e-5)
     jax.tree.map(close, (found_state, found_weights), (state, weights))
-    expected = np.where(allowed[:, None], np.asarray(whole, np.float64)[..., ids], -np.inf)
+    expected = np.where(allowed[:, None], np.asarray(whole.log_probs(), np.float64)[..., ids], -np.inf)
     expected -= np.log(np.sum(np.exp(expected), axis=-1, keepdims=True))
-    close(found, expected)
+    close(found.log_probs(), expected)

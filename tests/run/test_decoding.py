@@ -290,8 +290,8 @@ def exhaustive(parameters, sentence: Sentence, longest: int, alpha: float):
     for length in range(longest + 1):
         further = []
         for total, written, state in begun:
-            after, log_probs, _ = step(state, jnp.int32(written[-1] if written else BOS))
-            own = np.asarray(log_probs[0, 0], np.float64)[may_use]
+            after, distribution, _ = step(state, jnp.int32(written[-1] if written else BOS))
+            own = np.asarray(distribution.log_probs()[0, 0], np.float64)[may_use]
             own -= np.log(np.sum(np.exp(own)))
             for piece, log_prob in zip(may_use[2:], own[2:], strict=True):
                 if piece == EOS:

@@ -116,8 +116,8 @@ def test_a_beam_of_one_follows_the_most_probable_token(translator, lines):
     step = jax.jit(partial(apply, method="step"))
     token, tokens = BOS, []
     for _ in range(2 * (len(ids) - 1) + 10):
-        state, log_probs, _ = step(memory, state, jnp.array([[token]]))
-        token = int(jnp.argmax(log_probs[0, 0].at[jnp.array([PAD, BOS])].set(-jnp.inf)))
+        state, distribution, _ = step(memory, state, jnp.array([[token]]))
+        token = int(jnp.argmax(distribution.log_probs()[0, 0].at[jnp.array([PAD, BOS])].set(-jnp.inf)))
         if token == EOS:
             break
         tokens.append(translator.target_tokenizer.piece(token))
