@@ -14,7 +14,7 @@ from tests.faults.nmt import GOLDEN
 
 PREPARE_CEILING = 2500  # MB; most of it is what SentencePiece needs for the million lines it sees at most
 TRANSLATE_CEILING = 1000  # MB; most of it is JAX
-GROWTH = 1.1  # the larger of two inputs may take so many times the memory: what is measured varies by some percent
+GROWTH = 1.1  # twice the input may take so many times the memory: what is measured varies by some percent
 
 
 def peak(*arguments: object, **streams: object) -> int:
@@ -43,10 +43,10 @@ def test_preparing_two_million_pairs_takes_no_more_memory_than_one_million(tmp_p
 
 @pytest.mark.slow
 @pytest.mark.fault(30)
-def test_translating_a_million_lines_takes_no_more_memory_than_a_hundred_thousand(tmp_path, figure):
+def test_translating_a_million_lines_takes_no_more_memory_than_half_a_million(tmp_path, figure):
     lines = [line for line in (GOLDEN / "source.txt").read_text(encoding="utf-8").splitlines() if len(line) < 32]
     peaks = []
-    for count in (100_000, 1_000_000):
+    for count in (100_000, 500_000, 1_000_000):  # the first compiles; what is kept settles within 200,000 lines
         with gzip.open(tmp_path / "source.gz", "wt", encoding="utf-8", compresslevel=1) as file:
             file.writelines(f"{line}\n" for line in islice(cycle(lines), count))
         out = tmp_path / "translations"
@@ -54,5 +54,9 @@ def test_translating_a_million_lines_takes_no_more_memory_than_a_hundred_thousan
         peaks.append(peak("translate", GOLDEN / "model", tmp_path / "source.gz", *options, stderr=subprocess.DEVNULL))
         with out.open("rb") as translations:
             assert sum(1 for _ in translations) == count
-    figure("memory of `nmt translate`", f"{peaks[0]} MB for 100,000 lines, {peaks[1]} MB for 1 million")
-    assert peaks[1] < min(GROWTH * peaks[0], TRANSLATE_CEILING)
+    figure(
+        "memory of `nmt translate`",
+        f"{peaks[0]} MB for 100,000 lines, {peaks[1]} for 500,000, {peaks[2]} for 1 million",
+    )
+    assert peaks[2] < GROWTH * peaks[1]
+    assert max(peaks) < TRANSLATE_CEILING
