@@ -88,20 +88,16 @@ def sample(pairs: Pairs) -> NDArray[np.int64]:
 
     Single ones would bring the whole of the files, page by page, into memory.
     """
-    stride = max(1, -(-int(np.sum(link_counts(pairs))) // MOST_LINKS))
-    places = np.arange(len(pairs), dtype=np.int64)
-    is_chosen: NDArray[np.bool_] = places // RUN % stride == 0
-    return places[is_chosen]
-
-
-def link_counts(pairs: Pairs) -> NDArray[np.int64]:
-    """Links of each pair. [N]"""
-    return pairs.source_lengths.astype(np.int64) * pairs.target_lengths
+    links = int(np.einsum("i,i->", pairs.source_lengths, pairs.target_lengths, dtype=np.int64))
+    stride = max(1, -(-links // MOST_LINKS))
+    starts = np.arange(0, len(pairs), stride * RUN)
+    places = (starts[:, None] + np.arange(RUN)).reshape(-1)
+    return places[places < len(pairs)]
 
 
 def links_of(pairs: Pairs, chosen: NDArray[np.int64], target_size: int) -> Iterator[Links]:
     """The links of the chosen pairs, so many at a time that memory holds them."""
-    ends = np.cumsum(link_counts(pairs)[chosen])
+    ends = np.cumsum(pairs.source_lengths[chosen].astype(np.int64) * pairs.target_lengths[chosen])
     parts = np.searchsorted(ends, np.arange(LINKS_AT_A_TIME, ends[-1] if len(ends) else 0, LINKS_AT_A_TIME)) + 1
     for some in np.split(chosen, parts):
         if len(some):

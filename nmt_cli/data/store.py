@@ -65,7 +65,7 @@ class Sentences:
     @cached_property
     def lengths(self) -> NDArray[np.int32]:
         """int32 [N]."""
-        return np.diff(self.offsets).astype(np.int32)
+        return np.subtract(self.offsets[1:], self.offsets[:-1], dtype=np.int32, casting="unsafe")
 
     def padded(self, indices: NDArray[Any], width: int) -> NDArray[np.int32]:
         """The sentences at indices [B], each at most width long, as int32 [B, width] with PAD after their ends."""
