@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import subprocess
 import sys
 from itertools import cycle, islice
@@ -17,14 +16,21 @@ TRANSLATE_CEILING = 1000  # MB; most of it is JAX
 GROWTH = 1.1  # twice the input may take so many times the memory: what is measured varies by some percent
 
 
+# A process counts the memory of the one that it was forked from; so a small one, and not the tests', starts the command.
+START = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
 def peak(*arguments: object, **streams: object) -> int:
     """The most MB of memory that `nmt ARGUMENTS` was resident in."""
-    command = [sys.executable, "-m", "nmt_cli", *map(str, arguments)]
-    process = subprocess.Popen(command, **streams)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss // (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    command = [sys.executable, "-c", START, sys.executable, "-m", "nmt_cli", *map(str, arguments)]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, **streams)
+    return int(finished.stdout) // (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 @pytest.mark.slow
