@@ -16,7 +16,7 @@ TRANSLATE_CEILING = 1000  # MB; most of it is JAX
 GROWTH = 1.1  # twice the input may take so many times the memory: what is measured varies by some percent
 
 
-# A process counts the memory of the one that it was forked from; so a small one, and not the tests', starts the command.
+# A process counts the memory of the one that it was forked from: so a small one, and not the tests, starts the command.
 START = """
 import os, subprocess, sys
 process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
