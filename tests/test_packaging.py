@@ -72,7 +72,7 @@ def test_a_wheel_holds_all_that_the_program_needs(tmp_path):
         shipped = set(archive.namelist())
         entry_points = archive.read(f"nmt_cli-{__version__}.dist-info/entry_points.txt").decode()
     package = {path for path in (ROOT / "nmt_cli").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    recipes = {path.name for path in (ROOT / "recipes").iterdir()}
+    recipes = {path.name for path in (ROOT / "recipes").iterdir() if path.is_file()}
     assert shipped >= {path.relative_to(ROOT).as_posix() for path in package}
     assert shipped >= {f"nmt_cli/recipes/{name}" for name in recipes}
     assert "nmt = nmt_cli.cli:start" in entry_points
