@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
+from random import Random
 from typing import Any
 
 import sentencepiece
 
 from nmt_cli.batch import BOS, EOS, PAD, SPECIAL_PIECES, UNK
+from nmt_cli.data.merges import Merges
 
 SPACE_MARK = "\u2581"  # how SentencePiece writes a space
 UNKNOWN_TEXT = "\u2047"  # what an unknown piece looks like in a translation
@@ -88,16 +90,16 @@ class Subwords:
         return ids
 
     def recut(self, sentences: list[list[int]], rate: float, seed: int) -> list[list[int]]:
-        """The same texts with each merge of byte-pair encoding left out with probability `rate`; the seed says which.
+        """The same texts, each merge of byte-pair encoding left out with probability `rate`; the seed says which."""
+        random = Random(seed).random  # noqa: S311 (nothing secret)
+        return [self.merges.recut(ids, rate, random) for ids in sentences]
 
-        On one thread, whose random generator the seed is for.
-        """
-        texts = self.processor.decode(sentences)
-        sentencepiece.set_random_generator_seed(seed)
-        ids: list[list[int]] = self.processor.encode(
-            texts, enable_sampling=True, alpha=rate, nbest_size=-1, num_threads=1
-        )
-        return ids
+    @cached_property
+    def merges(self) -> Merges:
+        model = self.processor
+        special = (model.is_byte, model.is_control, model.is_unknown)
+        ids = [id for id in range(self.size) if not any(kind(id) for kind in special)]
+        return Merges({id: (model.id_to_piece(id), model.get_score(id)) for id in ids})
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self.processor.decode(list(ids)))
