@@ -155,8 +155,8 @@ class Search:
         False, "write only what the source's pieces are likely to become, and what is frequent: faster, not the same"
     )
     batch_size: int = option(128, "lines translated at a time, at most", least=1)
-    precision: Literal["auto", "float32", "bfloat16"] = option(
-        "auto", "numbers that matrix products multiply; auto: bfloat16 where the device is faster with it"
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = option(
+        "auto", "numbers that matrix products multiply; auto: the fastest of the device"
     )
     ensemble: Literal["probabilities", "log_probabilities"] = option(
         "probabilities", "what is averaged at each step where several models translate together"

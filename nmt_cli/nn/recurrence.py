@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from nmt_cli.nn.products import as_bits, from_bits, gradient_of_array, gradient_of_x, multiply
+from nmt_cli.nn.products import as_bits, from_bits, gradient_of_array, gradient_of_x, multiply, operand
 
 Step = Callable[[Any, Any, Any], tuple[Any, Any]]
 
@@ -59,14 +59,15 @@ class Factor:
     def __call__(self, x: jax.Array) -> jax.Array:
         return multiply(self.spec, *self.operands(x))
 
-    def operands(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def operands(self, x: jax.Array) -> tuple[Any, Any]:
         """Both operands in the type they are multiplied in."""
         dtype = self.dtype or self.array.dtype
-        return x.astype(dtype), self.array.astype(dtype)
+        return operand(x, dtype, -1), operand(self.array, dtype, -2)
 
     def rounded(self) -> Factor:
         """The same factor with its array rounded once, ahead of a loop."""
-        return Factor(self.array.astype(self.dtype or self.array.dtype), self.spec, self.dtype)
+        array: Any = operand(self.array, self.dtype or self.array.dtype, -2)
+        return Factor(array, self.spec, self.dtype)
 
     def tree_flatten(self) -> tuple[tuple[jax.Array], tuple[str, Any]]:
         return (self.array,), (self.spec, self.dtype)

@@ -17,7 +17,7 @@ from nmt_cli.nn.dropout import drop, keep_mask, split, word_mask
 from nmt_cli.nn.encoder import Encoder
 from nmt_cli.nn.initializers import Initial
 from nmt_cli.nn.loss import Loss, cross_entropy
-from nmt_cli.nn.products import product
+from nmt_cli.nn.products import Operand, operand, product
 from nmt_cli.nn.taps import tap
 from nmt_cli.nn.top import table_depth
 from nmt_cli.nn.types import DecoderState, Memory
@@ -34,7 +34,7 @@ class Words(NamedTuple):
     """
 
     embedding: jax.Array  # [V E] float32
-    output: jax.Array  # [X*D H], rounded as it is multiplied: X blocks of D pieces, zeros after the last piece
+    output: Operand  # [X*D H], rounded as it is multiplied: X blocks of D pieces, zeros after the last piece
     bias: jax.Array  # [X D] float32, -inf after the last piece
 
 
@@ -79,8 +79,8 @@ class Seq2Seq(nn.Module):
             embedding, table, bias = embedding[ids], table[ids], bias[ids]
         depth = table_depth(len(table))
         missing = -len(table) % depth
-        table = jnp.pad(table, ((0, missing), (0, 0))).astype(self.dtype)
-        return Words(embedding, table, jnp.pad(bias, (0, missing), constant_values=-jnp.inf).reshape(-1, depth))
+        output = operand(jnp.pad(table, ((0, missing), (0, 0))), self.dtype, 1)
+        return Words(embedding, output, jnp.pad(bias, (0, missing), constant_values=-jnp.inf).reshape(-1, depth))
 
     def step(
         self,
@@ -102,7 +102,7 @@ class Seq2Seq(nn.Module):
         state, output = self.decoder.step(memory, state, embedded)
         weights = output.weights if output.weights is not None else jnp.zeros((*tokens.shape, memory.mask.shape[1]))
         rows, width, size = *tokens.shape, len(words.embedding)
-        hidden = output.attentional.reshape(rows * width, -1).astype(self.dtype)
+        hidden = operand(output.attentional.reshape(rows * width, -1), self.dtype, 1)
         logits = product("vh,nh->vn", words.output, hidden).reshape(*words.bias.shape, -1)  # [X D N]
         logits = logits + (words.bias[:, :, None] if allowed is None else bias_of(words, allowed, width))
         distribution = Distribution.of_logits(logits, rows, size)

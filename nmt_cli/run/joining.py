@@ -139,6 +139,8 @@ def glue(texts: Sequence[str]) -> Iterator[Glued]:
 
 def misses(tokenizer: Tokenizer, line: Line, text: str) -> bool:
     """Whether a translation lacks a phrase that the line requires, or has one that it forbids, as whole words."""
+    if not (line.require or line.forbid):
+        return False
     text = tokenizer.normal(text)
     lacking = any(tokenizer.normal(phrase) not in text for phrase in line.require)
     return lacking or any(

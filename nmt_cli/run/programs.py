@@ -130,11 +130,18 @@ def begin(
     model, mask = Ensemble(plan.members, plan.average), source != PAD
     words = model.words(parameters, None if shortlist is None else shortlist.ids)
 
+    # Both are asked for the shapes of their results, too: jitted, they are traced once, which takes most of the time
+    # until a program kept from an earlier process can run.
+    @jax.jit
     def step(memory: Any, state: Any, tokens: Array) -> tuple[Any, Distribution, Array]:
         memories, allowed = memory
         return model.step(parameters, words, memories, state, tokens, allowed)
 
-    memories, state = in_parts(lambda ids: model.encode(parameters, ids, ids != PAD), source, plan.encoded)
+    @jax.jit
+    def encode(ids: Array) -> tuple[Any, Any]:
+        return model.encode(parameters, ids, ids != PAD)
+
+    memories, state = in_parts(encode, source, plan.encoded)
     memory = memories, None if shortlist is None else shortlist.allowed
     return step, memory, state, None if ranking.beta is None else mask
 

@@ -60,7 +60,8 @@ class Request(NamedTuple):
         if self.with_weights:  # they are recorded for all who wait, too
             return max(FEWEST, self.rows)
         waiting = WAITING // 4 if self.search.shortlist else WAITING  # the shortlist of more sentences is longer
-        return max(FEWEST, min(waiting * self.rows, max(self.rows, MOST_TOKENS // length)))
+        encoded = MOST_TOKENS // length // ENCODED * ENCODED  # the last part is a whole one
+        return max(FEWEST, min(waiting * self.rows, max(self.rows, encoded)))
 
     def sentence_count(self, group: Sequence[Sentence]) -> int:
         """C of a batch."""

@@ -17,7 +17,7 @@ ADVERBS = ("ici.", "dehors.", "lentement.", "bien", "souvent !", "")
 
 @pytest.mark.slow
 @pytest.mark.fault(58, 59)
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
 def test_batch_size_order_and_padding_change_nothing(precision, figure):
     lines = [*(" ".join(words) for words in itertools.product(SUBJECTS, VERBS, ADVERBS)), ""]
     same = compare(Translator.load(GOLDEN / "model", "cpu"), lines, precision)

@@ -279,13 +279,31 @@ def test_a_batch_of_nothing_but_padding_costs_nothing(name, dtype):
     assert not any(leaf.any() for leaf in jax.tree.leaves(gradients))  # NaN would be true
 
 
-def test_step_returns_float32_from_bfloat16_products():
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.int8], ids=["bfloat16", "int8"])
+def test_step_returns_float32_from_products_of_less(dtype):
     config = MODELS["lstm-general-feed"]
     parameters, batch = cast(random_parameters(config), jnp.float32), padded_batch(config)
     tokens = np.full((len(SOURCE_LENGTHS), 2, 3), 4, np.int32)
-    log_probs, weights, _ = stepped(config, jnp.bfloat16)(parameters, batch.source, batch.source_mask, tokens)
+    log_probs, weights, _ = stepped(config, dtype)(parameters, batch.source, batch.source_mask, tokens)
     assert (log_probs.dtype, weights.dtype) == (jnp.float32, jnp.float32)
     np.testing.assert_allclose(jnp.exp(log_probs).sum(-1), 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ("lstm-general-feed", "bahdanau") else pytest.mark.slow)
+        for name in MODELS
+    ],
+)
+def test_steps_of_8_bit_integers_stay_close_to_float32(name):
+    config = MODELS[name]
+    parameters, batch = cast(random_parameters(config), jnp.float32), padded_batch(config)
+    tokens = np.random.default_rng(5).integers(0, TARGET_SIZE, (len(SOURCE_LENGTHS), 2, 3)).astype(np.int32)
+    (exact, *_), (rounded, *_) = (
+        stepped(config, dtype)(parameters, batch.source, batch.source_mask, tokens) for dtype in (jnp.float32, jnp.int8)
+    )
+    assert 0.0 < jnp.max(jnp.abs(rounded - exact)) < 0.15 * jnp.std(exact)
 
 
 @pytest.mark.parametrize("name", ["lstm-general-feed", "bahdanau", pytest.param("gnmt_v2", marks=pytest.mark.slow)])

@@ -12,7 +12,7 @@ from nmt_cli import config
 from nmt_cli.config import Config
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.run import device, settings
-from nmt_cli.run.device import fast_precision
+from nmt_cli.run.device import fast_precision, search_precision
 from nmt_cli.run.directory import Run
 from nmt_cli.run.settings import MAY_CHANGE, settle
 
@@ -93,13 +93,19 @@ def test_a_precision_that_was_asked_for_is_kept(run):
 
 
 @pytest.mark.parametrize(
-    ("flags", "precision"),
-    [("fpu sse avx512f", "float32"), ("fpu avx512_bf16", "bfloat16"), ("fpu amx_bf16 amx_tile", "bfloat16")],
+    ("flags", "in_training", "in_search"),
+    [
+        ("fpu sse avx512f", "float32", "float32"),
+        ("fpu avx512_bf16", "bfloat16", "bfloat16"),
+        ("fpu amx_bf16 amx_tile", "bfloat16", "bfloat16"),
+        ("fpu amx_bf16 amx_tile amx_int8", "bfloat16", "int8"),
+    ],
 )
-def test_processors_train_in_bfloat16_where_they_multiply_it(tmp_path, monkeypatch, flags, precision):
+def test_processors_multiply_what_they_multiply_fastest(tmp_path, monkeypatch, flags, in_training, in_search):
     (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
     monkeypatch.setattr(device, "Path", lambda _: tmp_path / "cpuinfo")
-    assert fast_precision("cpu") == precision
+    assert (fast_precision("cpu"), search_precision("cpu")) == (in_training, in_search)
+    assert search_precision("gpu") == "bfloat16"
 
 
 def test_a_processor_that_nothing_is_known_of_trains_in_float32(tmp_path, monkeypatch):
