@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental import rnn
 
 from nmt_cli.config import Model
-from nmt_cli.nn import encoder
+from nmt_cli.nn import cudnn, encoder
 from nmt_cli.nn.encoder import Encoder
 from tests.nn import reference
 
@@ -105,23 +106,65 @@ def test_float32_is_close_to_the_equations():
     np.testing.assert_allclose(annotations[:, 0], wanted, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {"reverse_source": True}], ids=["plain", "reversed"])
-@pytest.mark.usefixtures("double")
-def test_one_loop_for_both_directions_is_two_loops(options, monkeypatch):
-    config = Model(dropout=0.3, state_dropout=0.3, zoneout=0.2, encoder_layers=2, **options, **SIZES)
+def value_and_gradients(config):
+    """In training: a number on which all outputs and states have their effect, and its gradients."""
     module, (embedded, mask) = Encoder(config, jnp.float64), padded(2)
 
-    def weighted(parameters):  # a number on which all outputs and states have their effect
+    def weighted(parameters):
         outputs = module.apply({"params": parameters}, jnp.asarray(embedded), jnp.asarray(mask), jax.random.key(3))
         leaves = jax.tree.leaves(outputs)
         return sum((jnp.cos(jnp.arange(leaf.size)).reshape(leaf.shape) * leaf).sum() for leaf in leaves)
 
+    return jax.jit(jax.value_and_grad(weighted))(random_parameters(config))
+
+
+@pytest.mark.parametrize("options", [{}, {"reverse_source": True}], ids=["plain", "reversed"])
+@pytest.mark.usefixtures("double")
+def test_one_loop_for_both_directions_is_two_loops(options, monkeypatch):
+    config = Model(dropout=0.3, state_dropout=0.3, zoneout=0.2, encoder_layers=2, **options, **SIZES)
     found = []
     for together in (False, True):
         monkeypatch.setattr(encoder, "steps_together", lambda config, rng, together=together: together)
-        found.append(jax.jit(jax.value_and_grad(weighted))(random_parameters(config)))
+        found.append(value_and_gradients(config))
     for one, other in zip(*map(jax.tree.leaves, found), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+def cudnn_by_its_reference(x, hidden, memory, weights, lengths, *sizes):
+    """What `rnn.lstm` computes, by the form of the same in plain JAX that JAX tests it against on a GPU."""
+    input_size, units, layers, _, both = sizes
+    unpacked = rnn.unpack_lstm_weights(weights, input_size, units, layers, both)
+    return rnn.lstm_ref(x, hidden, memory, *unpacked, lengths, *sizes)
+
+
+@pytest.mark.parametrize("name", ["both", "forward", "gnmt"])
+@pytest.mark.usefixtures("double")
+def test_layers_by_cudnn_are_layers_that_are_scanned(name, monkeypatch):
+    config = {
+        "both": Model(dropout=0.3, encoder_layers=2, **SIZES),
+        "forward": Model(dropout=0.3, bidirectional=False, **SIZES),
+        "gnmt": CONFIGS["gnmt"],
+    }[name]
+    monkeypatch.setattr(rnn, "lstm", cudnn_by_its_reference)
+    monkeypatch.setattr(cudnn, "is_there", lambda: True)
+    by_cudnn = value_and_gradients(config)
+    monkeypatch.setattr(cudnn, "is_there", lambda: False)
+    for one, other in zip(*map(jax.tree.leaves, (by_cudnn, value_and_gradients(config))), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_cudnn_runs_what_it_can():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cudnn, "is_there", lambda: True)
+        training = jax.random.key(0)
+        assert encoder.by_cudnn(Model(), training)
+        assert not encoder.by_cudnn(Model(), None)
+        for other in ({"cell": "gru"}, {"state_dropout": 0.1}, {"zoneout": 0.1}, {"reverse_source": True}):
+            assert not encoder.by_cudnn(Model(**other), training)
+
+
+def test_without_a_gpu_there_is_no_cudnn():
+    assert cudnn.is_there() == (jax.default_backend() == "gpu")
 
 
 def test_processors_go_through_one_direction_after_the_other():
