@@ -13,7 +13,7 @@ from nmt_cli.run.reading import Sentence
 # Least sentences and least hypotheses in a shape: a processor computes the products of fewer in another way, which
 # rounds bfloat16 differently, and then a translation could depend on how many lines came with it.
 FEWEST = 4
-FEW = (FEWEST, 32)  # sentences for which there are shapes below that of all rows
+FEW = (FEWEST, 32)  # sentences for which there are shapes below the largest, where there are so many rows
 WAITING = 16  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
 ENCODED = 64  # sentences that a processor encodes at a time: what is computed of more does not fit its caches
 SHORTEST_SHAPE = 8  # pieces
@@ -86,10 +86,12 @@ def longest_translation(length: int, search: config.Search) -> int:
 
 
 def row_count(lines: int, rows: int, most: int) -> int:
-    """Sentences in the smallest shape that holds this many lines: a few, all rows, or as many as may wait for them."""
-    enough = max(lines, FEWEST)
-    fitting = (shape for shape in (*FEW, rows, most) if shape <= max(rows, FEWEST) or shape == most)
-    return min(shape for shape in fitting if shape >= enough)
+    """Sentences in the smallest shape that holds this many lines: a few, or as many as may wait for all rows.
+
+    A shape of all rows would hardly be faster than the largest, whose fillers take no row; and each costs a program.
+    """
+    fitting = (shape for shape in (*FEW, most) if shape <= max(rows, FEWEST) or shape == most)
+    return min(shape for shape in fitting if shape >= max(lines, FEWEST))
 
 
 def padded_length(length: int, most: int | None = None) -> int:
