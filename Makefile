@@ -18,7 +18,7 @@ install: $(INSTALLED) ## Make .venv with exactly the versions of requirements.tx
 
 # What the commands import, imported once: Python then keeps it compiled. Where PYTHONDONTWRITEBYTECODE is set it never
 # would, and each start of nmt would take three times as long (3.7 instead of 1.2 s of nmt translate, measured).
-IMPORTS := import datasets, orbax.checkpoint, sacrebleu, nmt_cli.commands.prepare, nmt_cli.commands.train, \
+IMPORTS := import datasets, orbax.checkpoint, sacrebleu, scipy.linalg, jax.export, nmt_cli.commands.prepare, nmt_cli.commands.train, \
 	nmt_cli.commands.translate, nmt_cli.commands.eval, nmt_cli.commands.info, nmt_cli.commands.visualize
 
 # --no-deps: the lock is complete, and pip need not work that out again. --no-compile: half the time; Python compiles

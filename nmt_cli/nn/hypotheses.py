@@ -27,7 +27,7 @@ class Hypotheses(NamedTuple):
     lengths: Array  # [C N] int32, EOS included
     scores: Array  # [C N] float32, what ranks them
     log_probs: Array  # [C N T] float32, of each token in nats, 0 after EOS
-    weights: Array | None  # [C N T S] float32, attention of each token, 0 after EOS; None where not asked for
+    weights: Array | None = None  # [C N T S] float32, attention of each token, 0 after EOS; None where not asked for
 
 
 class Sentences(NamedTuple):

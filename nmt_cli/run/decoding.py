@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -33,6 +34,7 @@ from nmt_cli.run.request import (
     row_count,
 )
 from nmt_cli.run.shortlist import Shortlist
+from nmt_cli.run.traces import Program, compiled
 
 
 class Decoding:
@@ -46,9 +48,6 @@ class Decoding:
         self.note = note
         self.shortlist = shortlist
         self.members = tuple(members)
-        options = one_core_each(jax.default_backend())
-        self.decode = jax.jit(translate_ids, static_argnames="plan", compiler_options=options)
-        self.force = jax.jit(force_ids, static_argnames="plan", compiler_options=options)
         self.compiled: dict[tuple[Any, ...], Any] = {}
         self.compiling = Lock()
 
@@ -60,7 +59,7 @@ class Decoding:
         Raises UserError: DIVERGED where a model computes no numbers, RESOURCE where memory does not suffice.
         """
         plan = self.plan(group, request)
-        found: Hypotheses = self.call(self.decode, plan, parameters, self.demand(group, request))
+        found: Hypotheses = self.call(translate_ids, plan, parameters, self.demand(group, request))
         lost = [not np.isfinite(score) for score in found.scores[: len(group), 0]]
         hopeful = [
             sentence._replace(required=()) if gone else sentence for sentence, gone in zip(group, lost, strict=True)
@@ -100,7 +99,7 @@ class Decoding:
             shortlist = Places(narrowed.ids, narrowed.allowed)
             target = narrowed.places[target].astype(np.int32)
         arrays = source, target, lengths, ranking(asked), shortlist
-        return finite(self.call(self.force, plan, parameters, *arrays), len(group))
+        return finite(self.call(force_ids, plan, parameters, *arrays), len(group))
 
     def demand(self, group: Sequence[Sentence], request: Request) -> Demand:
         """What is asked of a batch, as arrays, with a shortlist where one is wanted."""
@@ -134,8 +133,8 @@ class Decoding:
         precision = search_precision(jax.default_backend()) if asked.precision == "auto" else asked.precision
         return tuple(member.clone(dtype=jnp.dtype(precision)) for member in self.members)
 
-    def call(self, function: Any, plan: Plan, parameters: Sequence[Any], *arguments: Any) -> Any:
-        """The result of a compiled function, compiled first where these shapes are new."""
+    def call(self, function: Program, plan: Plan, parameters: Sequence[Any], *arguments: Any) -> Hypotheses:
+        """What a program finds, which is compiled first where these shapes are new."""
         leaves, structure = jax.tree.flatten(arguments)
         rows, length = leaves[0].shape
         shape = (function, plan, structure, *(leaf.shape for leaf in leaves))
@@ -143,10 +142,10 @@ class Decoding:
             with self.compiling:  # batches of one shape that come together wait for one program
                 if shape not in self.compiled:
                     what = f"{rows} x {length} pieces, {plan.width} hypotheses of each"
-                    self.compiled[shape] = compile_aloud(
-                        function, parameters, *arguments, what=what, note=self.note, plan=plan
-                    )
-            return jax.device_get(self.compiled[shape](parameters, *arguments))
+                    options = one_core_each(jax.default_backend())
+                    make = partial(compiled, function, (parameters, *arguments), plan, options)
+                    self.compiled[shape] = compile_aloud(make, what, self.note)
+            return Hypotheses(*jax.device_get(self.compiled[shape](parameters, *arguments)))
         except jax.errors.JaxRuntimeError as error:
             when, hint = f"while translating {rows} lines at a time", f"try --batch-size {max(rows // 2, 1)}"
             raise out_of_memory(error, when, hint) from error

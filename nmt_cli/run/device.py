@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
@@ -17,6 +17,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from nmt_cli.errors import Exit, UserError
 
 Note = Callable[[str], object]  # says one line to the user
+Made = TypeVar("Made")
 
 CACHE_SIZE = 2 << 30  # bytes; what was used least recently goes first
 MOST_BATCHES = 8  # at a time, for they share the memory
@@ -155,18 +156,17 @@ def out_of_memory(error: Exception, when: str, hint: str) -> Exception:
     return UserError(f"out of memory {when}", hint, Exit.RESOURCE)
 
 
-def compile_aloud(function: Any, *arguments: Any, what: str, note: Note, **static: Any) -> Any:
-    """Compile a jitted function for these arguments, telling the user when it takes long. Returns the compiled one.
+def compile_aloud(compile: Callable[[], Made], what: str, note: Note) -> Made:
+    """`compile()`, telling the user when it takes long.
 
     what: names the shape, for example "batches of 64 lines of 32 pieces".
-    static: arguments that `function` declares static; the compiled function is called without them.
     """
     start = time.monotonic()
     timer = threading.Timer(PATIENCE, note, [f"compiling for {what} ..."])
     timer.daemon = True
     timer.start()
     try:
-        compiled = function.lower(*arguments, **static).compile()
+        compiled = compile()
     finally:
         timer.cancel()
     if (seconds := time.monotonic() - start) > PATIENCE:
