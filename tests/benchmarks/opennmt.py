@@ -76,11 +76,9 @@ def summary(values: Sequence[float], form: str) -> str:
 def begin(given: argparse.Namespace, batches: Sequence[Batch], vocabulary: int) -> dict[str, Ours]:
     """Our models by their precision, compiled and warm."""
     ours = {precision: Ours(given.model, vocabulary, precision, given.batch_tokens) for precision in PRECISIONS}
-    with tempfile.TemporaryDirectory() as cache:
-        configure(jax_compilation_cache_dir=cache, jax_persistent_cache_min_compile_time_secs=0.0)
-        for model in ours.values():
-            model.begin(batches)
-            model.run()
+    for model in ours.values():
+        model.begin(batches)
+        model.run()
     return ours
 
 
@@ -126,7 +124,9 @@ def main() -> None:
         print("nothing to measure with: give DATA --peer PROGRAM --peer-config FILE")
         return
     print(f"{given.model}, {given.data}, {given.rounds} rounds, {cores()} cores: useful target tokens a second")
-    measure(given, open_data(given.data))
+    with tempfile.TemporaryDirectory() as cache:  # as long as anything is compiled
+        configure(jax_compilation_cache_dir=cache, jax_persistent_cache_min_compile_time_secs=0.0)
+        measure(given, open_data(given.data))
 
 
 if __name__ == "__main__":
