@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from nmt_cli import __version__, arguments, calling, translating
-from nmt_cli.process import keep_memory
+from nmt_cli.process import keep_memory, leave
 
 app = typer.Typer(
     name="nmt",
@@ -220,6 +220,12 @@ def main() -> None:
 
 def start() -> None:
     """The `nmt` program: the command line, in a process made fit for it."""
-    if sys.argv[1:2] in (["train"], ["translate"]):
+    command = sys.argv[1:2]
+    if command in (["train"], ["translate"]):
         keep_memory()
-    main()
+    try:
+        main()
+    except SystemExit as end:
+        if command == ["translate"] and isinstance(end.code, int):
+            leave(end.code)
+        raise

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+from typing import NoReturn
 
 # huge pages; what is freed is kept for the next time; large blocks too come from what is kept, not from the system
 TUNABLES = {"hugetlb": 1, "trim_threshold": 1 << 40, "mmap_max": 0, "arena_max": 1}
@@ -22,3 +24,15 @@ def keep_memory() -> None:
     if sys.platform == "linux" and settings:
         tunables = ":".join(filter(None, [given, *settings]))
         os.execve(sys.executable, sys.orig_argv, {**os.environ, name: tunables})  # noqa: S606 (ourselves)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process with an exit code, at once.
+
+    Left to itself, Python takes down all that a translation has loaded piece by piece, while whoever reads the pipe
+    waits for its end: 0.35 s (measured).
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    atexit._run_exitfuncs()
+    os._exit(code)

@@ -31,7 +31,7 @@ from nmt_cli.data.store import Prepared, open_data
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run import checkpoint
-from nmt_cli.run.device import select_device, use_compile_cache
+from nmt_cli.run.device import compiler_options, select_device, use_compile_cache
 from nmt_cli.run.directory import Run
 from nmt_cli.run.events import Events
 from nmt_cli.run.model import save_model
@@ -112,7 +112,11 @@ def train(sitting: Sitting, interrupts: Interrupts, strict: bool) -> None:
     replicas = gather(display)
     state, rng = replicas.place((state, jax.random.key(settings.seed)))
     step, pending = int(state.step), list[StepReport]()
-    with Updates(model, settings, replicas) as updates, Feed(make_feeder(batches, settings, replicas)) as feed:
+    options = compiler_options(jax.default_backend())
+    with (
+        Updates(model, settings, replicas, options) as updates,
+        Feed(make_feeder(batches, settings, replicas)) as feed,
+    ):
         if not finished(step, standing, settings):
             compile_all(updates, batches, state, rng, settings, display)
             interrupts.check()

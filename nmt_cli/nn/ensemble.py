@@ -30,11 +30,10 @@ class Ensemble(NamedTuple):
         ]
         return tuple(memory for memory, _ in encoded), tuple(state for _, state in encoded)
 
-    def words(self, parameters: Sequence[Any], ids: Array | None = None) -> list[Words]:
+    def words(self, parameters: Sequence[Any]) -> list[Words]:
         """Of each member, as `Seq2Seq.words`."""
         found: list[Any] = [
-            member.apply({"params": own}, ids, method="words")
-            for member, own in zip(self.members, parameters, strict=True)
+            member.apply({"params": own}, method="words") for member, own in zip(self.members, parameters, strict=True)
         ]
         return found
 
@@ -45,11 +44,14 @@ class Ensemble(NamedTuple):
         memories: Any,
         states: Any,
         tokens: Array,
-        allowed: Array | None = None,
+        pieces: Array | None = None,
     ) -> tuple[Any, Distribution, Array]:
-        """As `Seq2Seq.step`: tokens [B K] -> states, distribution, weights [B K S], both averaged."""
+        """As `Seq2Seq.step`: tokens [B K] -> states, distribution, weights [B K S], both averaged.
+
+        pieces: [B U], those that each sentence may use; None: all.
+        """
         stepped = [
-            member.apply({"params": own}, memory, state, tokens, words, allowed, method="step")
+            member.apply({"params": own}, memory, state, tokens, words, pieces, method="step")
             for member, own, words, memory, state in zip(self.members, parameters, words, memories, states, strict=True)
         ]
         new_states, distributions, weights = zip(*stepped, strict=True)

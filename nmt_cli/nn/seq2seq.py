@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from nmt_cli.batch import Batch
+from nmt_cli.batch import PAD, Batch
 from nmt_cli.config import Model
 from nmt_cli.nn.architectures import attentional_size
 from nmt_cli.nn.decoder import Decoder
@@ -19,7 +19,7 @@ from nmt_cli.nn.initializers import Initial
 from nmt_cli.nn.loss import Loss, cross_entropy
 from nmt_cli.nn.products import Operand, operand, product
 from nmt_cli.nn.taps import tap
-from nmt_cli.nn.top import table_depth
+from nmt_cli.nn.top import pick, table_depth
 from nmt_cli.nn.types import DecoderState, Memory
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Words(NamedTuple):
-    """What steps of search read of the target's pieces, made once for all steps: of all V, or of a shortlist of them.
+    """What steps of search read of the target's pieces, made once for all steps.
 
     An embedding's share of the gates is not among it: as one product for all pieces it is rounded otherwise than as
     one for a few rows, and translations would depend on the size of the batch.
@@ -72,15 +72,13 @@ class Seq2Seq(nn.Module):
         annotations, finals = self.encoder(embedded, mask.T, encoder_rng)
         return self.decoder.start(jnp.swapaxes(annotations, 0, 1), mask, finals)
 
-    def words(self, ids: Array | None = None) -> Words:
-        """What steps read of these target pieces [V] int32; None for all."""
-        embedding, table, bias = self.target_embedding, self.table(), self.output_bias
-        if ids is not None:
-            embedding, table, bias = embedding[ids], table[ids], bias[ids]
-        depth = table_depth(len(table))
-        missing = -len(table) % depth
-        output = operand(jnp.pad(table, ((0, missing), (0, 0))), self.dtype, 1)
-        return Words(embedding, output, jnp.pad(bias, (0, missing), constant_values=-jnp.inf).reshape(-1, depth))
+    def words(self) -> Words:
+        """What steps read of the target's pieces."""
+        depth = table_depth(self.target_size)
+        missing = -self.target_size % depth
+        output = operand(jnp.pad(self.table(), ((0, missing), (0, 0))), self.dtype, 1)
+        bias = jnp.pad(self.output_bias, (0, missing), constant_values=-jnp.inf)
+        return Words(self.target_embedding, output, bias.reshape(-1, depth))
 
     def step(
         self,
@@ -88,24 +86,24 @@ class Seq2Seq(nn.Module):
         state: DecoderState,
         tokens: jax.Array,
         words: Words | None = None,
-        allowed: jax.Array | None = None,
+        own: jax.Array | None = None,
     ) -> tuple[DecoderState, Distribution, jax.Array]:
         """One step of search: the last tokens [B K] int32, state arrays [B K ...].
 
-        words: the pieces there are; None for all. allowed: [B V] bool, which of them a sentence may use, PAD among
-        them; None: all. Log-probabilities are normalised over these, and -inf for the others.
+        words: what is read of the pieces, where it has been made before. own: [B U] int32, the pieces that each
+        sentence may use, PAD the first of them, and PAD after the last; None: all. Tokens are places among them then,
+        and log-probabilities are normalised over them.
         Returns the new state, the distribution of the next piece, and attention weights [B K S] float32 (zeros
         without).
         """
         words = words or self.words()
-        embedded = words.embedding[tokens]
+        embedded = words.embedding[tokens if own is None else pick(own, tokens)]
         state, output = self.decoder.step(memory, state, embedded)
         weights = output.weights if output.weights is not None else jnp.zeros((*tokens.shape, memory.mask.shape[1]))
-        rows, width, size = *tokens.shape, len(words.embedding)
-        hidden = operand(output.attentional.reshape(rows * width, -1), self.dtype, 1)
-        logits = product("vh,nh->vn", words.output, hidden).reshape(*words.bias.shape, -1)  # [X D N]
-        logits = logits + (words.bias[:, :, None] if allowed is None else bias_of(words, allowed, width))
-        distribution = Distribution.of_logits(logits, rows, size)
+        hidden = operand(output.attentional, self.dtype, 2)  # [B K H]
+        logits = logits_of_all(words, hidden) if own is None else logits_of(own, words, hidden)
+        size = self.target_size if own is None else own.shape[1]
+        distribution = Distribution.of_logits(logits, len(tokens), size)
         tap("output", embedded=embedded, attentional=output.attentional, logits=distribution.by_sentence())
         return state, distribution, weights
 
@@ -141,9 +139,16 @@ class Seq2Seq(nn.Module):
         return self.output_table if self.config.tied_embeddings == "none" else self.target_embedding
 
 
-def bias_of(words: Words, allowed: jax.Array, width: int) -> jax.Array:
-    """Of the pieces that each sentence may use, -inf for the others: allowed [B V], K hypotheses of each -> [X D N]."""
-    blocks, depth = words.bias.shape
-    known = jnp.pad(allowed, ((0, 0), (0, blocks * depth - allowed.shape[1])))
-    known = jnp.repeat(known.T.reshape(blocks, depth, -1), width, axis=2)
-    return jnp.where(known, words.bias[:, :, None], -jnp.inf)
+def logits_of_all(words: Words, hidden: Operand) -> jax.Array:
+    """Of every piece: hidden [B K H] -> [X D N], with N = B*K."""
+    columns = jax.tree.map(lambda leaf: leaf.reshape(-1, leaf.shape[2]), hidden)  # [N H]
+    return product("vh,nh->vn", words.output, columns).reshape(*words.bias.shape, -1) + words.bias[:, :, None]
+
+
+def logits_of(own: jax.Array, words: Words, hidden: Operand) -> jax.Array:
+    """Of each sentence's own pieces [B U], -inf at PAD after the last: hidden [B K H] -> [X D N]."""
+    output = jax.tree.map(lambda leaf: leaf[own], words.output)  # [B U H]
+    known = (own != PAD) | (jnp.arange(own.shape[1]) == 0)
+    bias = jnp.where(known, words.bias.reshape(-1)[own], -jnp.inf)
+    logits = product("buh,bkh->buk", output, hidden) + bias[:, :, None]
+    return jnp.moveaxis(logits, 1, 0).reshape(-1, table_depth(own.shape[1]), logits.shape[0] * logits.shape[2])

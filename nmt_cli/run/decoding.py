@@ -20,7 +20,7 @@ from nmt_cli.nn.penalties import GNMT_OFFSET, Ranking
 from nmt_cli.nn.sampling import Shape
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run.device import Note, compile_aloud, one_core_each, out_of_memory, search_precision
-from nmt_cli.run.programs import Chance, Demand, Places, Plan, force_ids, translate_ids
+from nmt_cli.run.programs import Chance, Demand, Plan, force_ids, translate_ids
 from nmt_cli.run.reading import Sentence
 from nmt_cli.run.request import (
     ENCODED,
@@ -78,8 +78,12 @@ class Decoding:
         """
         asked = request.search
         most = max(FEWEST, request.rows)  # nobody waits for a row: each has its own
-        rows = row_count(len(group), most, most)
+        rows = row_count(len(group), most)
         source = padded_sources(group, rows, request)
+        shortlist = None
+        if asked.shortlist:
+            assert self.shortlist is not None
+            _, targets, shortlist = self.shortlist.narrow(group, rows, targets)
         target = padded([[*ids, EOS] for ids in targets], rows)
         lengths = in_rows([len(ids) + 1 for ids in targets], rows)
         plan = Plan(
@@ -92,22 +96,16 @@ class Decoding:
             with_weights=request.with_weights,
             encoded=encoded_at_once(),
         )
-        shortlist = None
-        if asked.shortlist:
-            assert self.shortlist is not None
-            narrowed = self.shortlist.narrow(group, rows, targets)
-            shortlist = Places(narrowed.ids, narrowed.allowed)
-            target = narrowed.places[target].astype(np.int32)
         arrays = source, target, lengths, ranking(asked), shortlist
         return finite(self.call(force_ids, plan, parameters, *arrays), len(group))
 
     def demand(self, group: Sequence[Sentence], request: Request) -> Demand:
-        """What is asked of a batch, as arrays, with a shortlist where one is wanted."""
+        """What is asked of a batch, as arrays, with shortlists where they are wanted."""
         if not request.search.shortlist:
             return demand(group, request)
         assert self.shortlist is not None  # or the translator had refused the request
         narrowed = self.shortlist.narrow(group, request.sentence_count(group))
-        return demand(narrowed.sentences, request)._replace(shortlist=Places(narrowed.ids, narrowed.allowed))
+        return demand(narrowed.sentences, request)._replace(shortlist=narrowed.own)
 
     def plan(self, group: Sequence[Sentence], request: Request) -> Plan:
         """What the program for a batch is made for."""

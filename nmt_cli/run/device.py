@@ -84,11 +84,18 @@ def batches_at_once(platform: str) -> int:
     return min(cores(), MOST_BATCHES)
 
 
-def one_core_each(platform: str) -> dict[str, Any] | None:
-    """Compiler options for programs that run side by side: where each core has a batch, none waits for another core."""
-    if platform == "cpu" and batches_at_once(platform) == cores():
-        return {"xla_cpu_multi_thread_eigen": False}
-    return None
+def compiler_options(platform: str) -> dict[str, Any]:
+    """For programs that take all cores: on processors that keep their pace with them, whole registers of 512 bits.
+
+    The compiler would use halves, with which an update takes 3 % longer and a search 5 to 7 % (measured by turns, AMX).
+    """
+    return {"xla_cpu_prefer_vector_width": 512} if platform == "cpu" and processor_has("amx_tile") else {}
+
+
+def one_core_each(platform: str) -> dict[str, Any]:
+    """For programs that run side by side: where each core has a batch, none waits for another core."""
+    alone = platform == "cpu" and batches_at_once(platform) == cores()
+    return compiler_options(platform) | ({"xla_cpu_multi_thread_eigen": False} if alone else {})
 
 
 def cores() -> int:

@@ -23,6 +23,7 @@ from nmt_cli.nn.phrases import Phrases
 from nmt_cli.nn.sampling import Shape, sample
 from nmt_cli.nn.search import best, search
 from nmt_cli.nn.seq2seq import Seq2Seq
+from nmt_cli.nn.top import pick
 
 
 class Plan(NamedTuple):
@@ -49,13 +50,6 @@ class Chance(NamedTuple):
     shape: Shape
 
 
-class Places(NamedTuple):
-    """The pieces of a shortlist, for which target ids are places in it."""
-
-    ids: Any  # [U] int32
-    allowed: Any  # [C U] bool, which of them a sentence may use
-
-
 class Demand(NamedTuple):
     """What is asked of C sentences. What is None is not in the program."""
 
@@ -66,7 +60,7 @@ class Demand(NamedTuple):
     prefix: Any | None = None  # [C L] int32, then PAD
     required: Any | None = None  # [C P L] int32, then PAD
     forbidden: Any | None = None  # [C P L] int32, then PAD
-    shortlist: Places | None = None
+    shortlist: Any | None = None  # [C U] int32, as in `Seq2Seq.step`: target ids are places in it
     strength: Any | None = None  # [] float32, of diverse beam search
     chance: Chance | None = None  # of sampling
 
@@ -74,7 +68,7 @@ class Demand(NamedTuple):
 def translate_ids(parameters: Sequence[Any], demand: Demand, *, plan: Plan) -> Hypotheses:
     """Encode sentences and search, as it is demanded and planned. parameters: of each member.
 
-    With a shortlist, all target ids are places in it but those that are returned.
+    With a shortlist, all target ids are places in a sentence's own but those that are returned.
     """
     return as_ids(find(parameters, demand, plan), demand.shortlist)
 
@@ -107,7 +101,7 @@ def force_ids(
     targets: Array,
     lengths: Array,
     ranking: Ranking,
-    shortlist: Places | None = None,
+    shortlist: Array | None = None,
     *,
     plan: Plan,
 ) -> Hypotheses:
@@ -118,32 +112,33 @@ def force_ids(
     return as_ids(found, shortlist)
 
 
-def as_ids(found: Hypotheses, shortlist: Places | None) -> Hypotheses:
+def as_ids(found: Hypotheses, shortlist: Array | None) -> Hypotheses:
     """With ids in the place of places in a shortlist."""
-    return found if shortlist is None else found._replace(ids=shortlist.ids[found.ids])
+    if shortlist is None:
+        return found
+    return found._replace(ids=pick(shortlist, found.ids.reshape(len(shortlist), -1)).reshape(found.ids.shape))
 
 
 def begin(
-    parameters: Sequence[Any], source: Array, ranking: Ranking, plan: Plan, shortlist: Places | None
+    parameters: Sequence[Any], source: Array, ranking: Ranking, plan: Plan, shortlist: Array | None
 ) -> tuple[Step, Any, Any, Array | None]:
     """The step function, what it reads of the source [C S], its first state, and the mask of what is to be covered."""
     model, mask = Ensemble(plan.members, plan.average), source != PAD
-    words = model.words(parameters, None if shortlist is None else shortlist.ids)
+    words = model.words(parameters)
 
     # Both are asked for the shapes of their results, too: jitted, they are traced once, which takes most of the time
     # until a program kept from an earlier process can run.
     @jax.jit
     def step(memory: Any, state: Any, tokens: Array) -> tuple[Any, Distribution, Array]:
-        memories, allowed = memory
-        return model.step(parameters, words, memories, state, tokens, allowed)
+        memories, own = memory
+        return model.step(parameters, words, memories, state, tokens, own)
 
     @jax.jit
     def encode(ids: Array) -> tuple[Any, Any]:
         return model.encode(parameters, ids, ids != PAD)
 
     memories, state = in_parts(encode, source, plan.encoded)
-    memory = memories, None if shortlist is None else shortlist.allowed
-    return step, memory, state, None if ranking.beta is None else mask
+    return step, (memories, shortlist), state, None if ranking.beta is None else mask
 
 
 def in_parts(encode: Callable[[Array], Any], source: Array, most: int) -> Any:

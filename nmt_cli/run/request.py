@@ -13,7 +13,6 @@ from nmt_cli.run.reading import Sentence
 # Least sentences and least hypotheses in a shape: a processor computes the products of fewer in another way, which
 # rounds bfloat16 differently, and then a translation could depend on how many lines came with it.
 FEWEST = 4
-FEW = (FEWEST, 32)  # sentences for which there are shapes below the largest, where there are so many rows
 WAITING = 16  # sentences for each row, in the largest shape: all but one of them wait for a row that is done
 ENCODED = 64  # sentences that a processor encodes at a time: what is computed of more does not fit its caches
 SHORTEST_SHAPE = 8  # pieces
@@ -59,13 +58,12 @@ class Request(NamedTuple):
         """Most sentences that are given to the search at a time, padded to this length."""
         if self.with_weights:  # they are recorded for all who wait, too
             return max(FEWEST, self.rows)
-        waiting = WAITING // 4 if self.search.shortlist else WAITING  # the shortlist of more sentences is longer
         encoded = MOST_TOKENS // length // ENCODED * ENCODED  # the last part is a whole one
-        return max(FEWEST, min(waiting * self.rows, max(self.rows, encoded)))
+        return max(FEWEST, min(WAITING * self.rows, max(self.rows, encoded)))
 
     def sentence_count(self, group: Sequence[Sentence]) -> int:
         """C of a batch."""
-        return row_count(len(group), self.rows, self.most(self.source_shape(longest_source(group))))
+        return row_count(len(group), self.most(self.source_shape(longest_source(group))))
 
 
 def longest_source(group: Sequence[Sentence]) -> int:
@@ -85,13 +83,12 @@ def longest_translation(length: int, search: config.Search) -> int:
     return max(min(longest, search.max_output or longest), search.min_output)
 
 
-def row_count(lines: int, rows: int, most: int) -> int:
+def row_count(lines: int, most: int) -> int:
     """Sentences in the smallest shape that holds this many lines: a few, or as many as may wait for all rows.
 
-    A shape of all rows would hardly be faster than the largest, whose fillers take no row; and each costs a program.
+    A shape between would hardly be faster than the largest, whose fillers take no row; and each costs a program.
     """
-    fitting = (shape for shape in (*FEW, most) if shape <= max(rows, FEWEST) or shape == most)
-    return min(shape for shape in fitting if shape >= max(lines, FEWEST))
+    return FEWEST if lines <= FEWEST else most
 
 
 def padded_length(length: int, most: int | None = None) -> int:

@@ -1,33 +1,32 @@
-"""The part of the target vocabulary that a batch needs: what its sentences' source pieces are likely to become.
+"""The part of the target vocabulary that each sentence needs: what its source pieces are likely to become.
 
-Search and scoring then know these pieces by their places in the shortlist, and a sentence uses, and is normalised
-over, its own alone: what is found for it does not depend on the sentences beside it.
+Search and scoring then know a piece by its place among the sentence's own, and a sentence is normalised over these
+alone: what is found for it does not depend on the sentences beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt_cli.batch import EOS
+from nmt_cli.batch import EOS, PAD
 from nmt_cli.data.lexicon import LIKELY
 from nmt_cli.data.store import Sentences
 from nmt_cli.run.reading import Sentence
 
 SPECIAL = EOS + 1  # pieces that every sentence may use, in their own places
-SMALLEST = 512  # pieces in the smallest shape
+SMALLEST = 256  # pieces in the smallest shape; sentences of some dozen words have half as many
 
 
 class Narrowed(NamedTuple):
-    """A batch and its shortlist of U pieces."""
+    """A batch and the pieces that its sentences may use."""
 
-    sentences: list[Sentence]  # with places in the shortlist for target ids
-    places: NDArray[np.int64]  # [V], of each piece; -1 where it is not in the shortlist
-    ids: NDArray[np.int32]  # [U], the special pieces first; PAD at the end, where there are fewer
-    allowed: NDArray[np.bool_]  # [C U]: which of them each sentence may use
+    sentences: list[Sentence]  # with places among their own for target ids
+    written: list[list[int]]  # places of the further ids that each may use
+    own: NDArray[np.int32]  # [C U], ids in ascending order, the special pieces first; PAD after the last
 
 
 class Shortlist:
@@ -43,10 +42,11 @@ class Shortlist:
         self.frequent = np.unique(np.concatenate([own[EOS] for own in lexicons]))
 
     def narrow(self, group: Sequence[Sentence], rows: int, written: Sequence[Sequence[int]] | None = None) -> Narrowed:
-        """The shortlist of a batch, in the smallest shape that holds it. What is asked of a sentence can be had.
+        """The shortlists of a batch, in the smallest shape that holds them. What is asked of a sentence can be had.
 
         rows: C; those after the sentences are fillers. written: further ids that each sentence may use.
         """
+        further = written or [[]] * len(group)
         allowed = np.zeros((rows, self.target_size), bool)
         allowed[:, :SPECIAL] = True
         allowed[: len(group), self.frequent] = True
@@ -54,27 +54,37 @@ class Shortlist:
         sources = np.fromiter((id for sentence in group for id in sentence.ids), np.int64, sum(lengths))
         allowed[np.repeat(np.arange(len(group)), lengths)[:, None], self.likely[sources]] = True
         for row, sentence in enumerate(group):
-            for wanted in (sentence.prefix, *sentence.required, written[row] if written else ()):
+            for wanted in (sentence.prefix, *sentence.required, further[row]):
                 allowed[row, list(wanted)] = True
-        ids = self.fitted(np.flatnonzero(allowed.any(axis=0)))
-        places = np.full(self.target_size, -1)
-        places[ids[::-1]] = np.arange(len(ids))[::-1]  # of PAD the first
-        chosen = allowed[:, ids]
-        chosen[:, 1:][:, ids[1:] == 0] = False
-        return Narrowed([placed(sentence, places) for sentence in group], places, ids.astype(np.int32), chosen)
-
-    def fitted(self, used: NDArray[Any]) -> NDArray[Any]:
-        """These pieces and PAD after them, so many as a shape has; the whole vocabulary where that is no more."""
-        size = SMALLEST
-        while size < len(used):  # in steps of a quarter of the power of two below
-            size += 1 << (size.bit_length() - 3)
-        return np.arange(self.target_size) if size >= self.target_size else np.pad(used, (0, size - len(used)))
+        counts = np.sum(allowed, axis=1)
+        own = np.full((rows, fitted(int(counts.max()))), PAD, np.int32)
+        own[np.arange(own.shape[1]) < counts[:, None]] = np.nonzero(allowed)[1]
+        kept = [ids[:count] for ids, count in zip(own, counts, strict=True)][: len(group)]
+        return Narrowed(
+            [placed(sentence, ids) for sentence, ids in zip(group, kept, strict=True)],
+            [places(ids, own) for ids, own in zip(further, kept, strict=True)],
+            own,
+        )
 
 
-def placed(sentence: Sentence, places: NDArray[np.int64]) -> Sentence:
+def fitted(count: int) -> int:
+    """U: places in the smallest shape that holds so many pieces."""
+    return max(SMALLEST, 1 << (count - 1).bit_length())
+
+
+def placed(sentence: Sentence, own: NDArray[np.int32]) -> Sentence:
     """The sentence with places for target ids. A phrase that cannot be written need not be forbidden."""
     if not (sentence.prefix or sentence.required or sentence.forbidden):
         return sentence
-    prefix, *phrases = ([int(places[id]) for id in ids] for ids in (sentence.prefix, *sentence.required))
-    forbidden = [[int(places[id]) for id in ids] for ids in sentence.forbidden]
-    return sentence._replace(prefix=prefix, required=phrases, forbidden=[ids for ids in forbidden if min(ids) >= 0])
+    known = set(own.tolist())
+    return sentence._replace(
+        prefix=places(sentence.prefix, own),
+        required=[places(phrase, own) for phrase in sentence.required],
+        forbidden=[places(phrase, own) for phrase in sentence.forbidden if known.issuperset(phrase)],
+    )
+
+
+def places(ids: Sequence[int], own: NDArray[np.int32]) -> list[int]:
+    """Where ids stand among a sentence's own."""
+    found: list[int] = np.searchsorted(own, np.asarray(ids, np.int64)).tolist()
+    return found

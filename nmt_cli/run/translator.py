@@ -230,8 +230,8 @@ def check_vocabularies(first: Model, other: Model) -> None:
 
 def check_parameters(parameters: Any, seq2seq: Seq2Seq, where: Path) -> None:
     """Raise UserError (INTEGRITY) that lists what differs from the parameters that the configuration asks for."""
-    ids, mask = jnp.zeros((1, 1), jnp.int32), jnp.ones((1, 1), bool)
-    made = jax.eval_shape(partial(seq2seq.init, method=first_step), jax.random.key(0), ids, mask)
+    one = jax.ShapeDtypeStruct((1, 1), jnp.int32), jax.ShapeDtypeStruct((1, 1), jnp.bool_)  # arrays would be computed
+    made = jax.eval_shape(lambda *source: seq2seq.init(jax.random.key(0), *source, method=first_step), *one)
     expected, found = (
         {path: Shape(array.shape) for path, array in flatten(tree).items()} for tree in (made["params"], parameters)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -27,8 +27,16 @@ class Updates:
     context, it compiles nothing more.
     """
 
-    def __init__(self, model: Seq2Seq, train: Train, replicas: Replicas | None = None) -> None:
+    def __init__(
+        self,
+        model: Seq2Seq,
+        train: Train,
+        replicas: Replicas | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """options: of the compiler."""
         self.replicas = replicas or Replicas()
+        self.options = dict(options or {})
         places = (EVERYWHERE, BY_ROWS, EVERYWHERE)
         self.whole = self.replicas.jit(partial(whole_update, model, train), places, donate=(0,))
         self.part = self.replicas.jit(partial(part_of_update, model, train), (*places, EVERYWHERE, EVERYWHERE))
@@ -58,7 +66,7 @@ class Updates:
     def compile(self, function: Any, outlines: Sequence[Any]) -> Any:
         """The compiled function, on the clock."""
         start = time.monotonic()
-        program = function.lower(*outlines).compile()
+        program = function.lower(*outlines).compile(self.options)
         self.seconds.append(time.monotonic() - start)
         return program
 

@@ -36,7 +36,7 @@ from nmt_cli.data.batching import Batches, buckets
 from nmt_cli.data.store import Pairs, Sentences, open_data
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.process import keep_memory
-from nmt_cli.run.device import configure, cores, fast_precision
+from nmt_cli.run.device import compiler_options, configure, cores, fast_precision
 from nmt_cli.training.programs import Updates
 from nmt_cli.training.replicas import Replicas
 from nmt_cli.training.state import initial_state
@@ -113,7 +113,8 @@ class Ours:
         self.placed = [self.replicas.place_batch(batch) for batch in batches]
         seconds = []
         for _ in range(2):
-            with Updates(self.model, self.train, self.replicas) as self.updates:
+            options = compiler_options(jax.default_backend())
+            with Updates(self.model, self.train, self.replicas, options) as self.updates:
                 seconds.append(timed(lambda: [self.updates.program(self.state, b, self.rng) for b in self.placed]))
         return seconds[0], seconds[1]
 

@@ -11,7 +11,6 @@ from nmt_cli import config
 from nmt_cli.batch import BOS, EOS
 from nmt_cli.data.store import Sentences
 from nmt_cli.nn.seq2seq import Seq2Seq
-from nmt_cli.run import shortlist
 from nmt_cli.run.decoding import Decoding
 from nmt_cli.run.reading import Sentence
 from nmt_cli.run.request import Request, longest_translation
@@ -205,12 +204,6 @@ def test_the_longest_translation_follows_from_the_source_within_what_is_asked():
     assert longest_translation(5, config.Search(max_ratio=2.0)) == 18
     assert longest_translation(5, config.Search(max_ratio=2.0, max_output=7)) == 7
     assert longest_translation(5, config.Search(max_ratio=2.0, min_output=30)) == 30
-
-
-@pytest.fixture(autouse=True)
-def small_shapes(monkeypatch):
-    """Or a shortlist of so small a vocabulary would be all of it."""
-    monkeypatch.setattr(shortlist, "SMALLEST", 8)
 
 
 OWN = [[piece % 7 + 4, piece % 5 + 9] for piece in range(SIZE)]
