@@ -50,7 +50,7 @@ format: $(INSTALLED) ## Let ruff format the code and mend what it safely can
 
 # Most of their time is compiling: a little less optimisation makes them a fifth faster. test-slow has all of it.
 test: $(INSTALLED) ## The quick tests, on two processes
-	@XLA_FLAGS="--xla_backend_optimization_level=1 $$XLA_FLAGS" $(BIN)/python -m pytest --quiet -n 2 --dist worksteal -m "not slow"
+	@XLA_FLAGS="--xla_backend_optimization_level=0 $$XLA_FLAGS" $(BIN)/python -m pytest --quiet -n 2 --dist worksteal -m "not slow"
 
 test-slow: $(INSTALLED) ## The tests that take minutes and all of the fault table; prints its tally and the figures
 	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal -m "slow or fault"

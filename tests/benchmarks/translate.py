@@ -2,7 +2,7 @@
 
     python tests/benchmarks/translate.py run --source test.fr
     python tests/benchmarks/translate.py run --source test.fr --peer onmt_translate --peer-model model.pt \\
-        --peer-source test.pieces --peer-environment TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1
+        --peer-source test.pieces --peer-environment TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 --shortlist
 
 The commands are measured as they are, starting included, and by turns: each is run once in every round, and the median
 of the rounds and their range are shown. The compile cache is warm, in a directory of the benchmark's own, but where
@@ -104,6 +104,8 @@ def commands(given: argparse.Namespace, beam: int, scratch: Path) -> dict[str, t
         "file": ([*NMT, given.model, str(given.source), *options], None),
         "pipe": ([*NMT, given.model, *options], given.source),
     }
+    if given.shortlist:
+        measured["short"] = ([*measured["file"][0], "--shortlist"], None)
     if given.peer:
         peer_files = ["-src", str(given.peer_source), "-output", str(scratch / "peer")]
         sizes = ["-beam_size", str(beam), "-batch_size", "64", "-max_length", "100"]
@@ -116,9 +118,11 @@ def measure_speed(given: argparse.Namespace, beam: int, scratch: Path, environme
     lines = given.source.read_bytes().count(b"\n")
     measured = commands(given, beam, scratch)
     peer = dict(pair.split("=", 1) for pair in given.peer_environment)
-    json_command = [*measured["file"][0], "--json"]
-    execute(json_command, scratch / "tokens", environment)  # which also fills the cache
-    tokens = {"peer": 0} | dict.fromkeys(("file", "pipe"), tokens_in(scratch / "tokens", is_json=True))
+    tokens = {}
+    for name in set(measured) - {"peer"}:
+        command, piped = measured[name]
+        execute([*command, "--json"], scratch / name, environment, piped)  # which also fills the cache
+        tokens[name] = tokens_in(scratch / name, is_json=True)
     runs: dict[str, list[Run]] = {name: [] for name in measured}
     for _ in range(given.repeats):
         for name, (command, piped) in measured.items():
@@ -133,11 +137,9 @@ def measure_speed(given: argparse.Namespace, beam: int, scratch: Path, environme
         rates = summary([tokens[name] / run.seconds for run in own], 0)
         memory = max(run.memory for run in own)
         print(f"{name:6} {beam:>4}   {summary(speeds, 1):28} {rates:34} {memory:>7,.0f} MiB", flush=True)
-    if given.peer:
-        pairs = zip(runs["file"], runs["peer"], strict=True)
-        print(
-            f"file / peer, beam {beam}: {summary([peer.seconds / own.seconds for own, peer in pairs], 2)} times as fast"
-        )
+    for name in [name for name in ("file", "short") if given.peer and name in runs]:
+        ratios = [peer.seconds / own.seconds for own, peer in zip(runs[name], runs["peer"], strict=True)]
+        print(f"{name} / peer, beam {beam}: {summary(ratios, 2)} times as fast")
 
 
 def measure_start(given: argparse.Namespace, beam: int, scratch: Path, environment: dict[str, str]) -> None:
@@ -166,6 +168,7 @@ def main() -> None:
     parser.add_argument("--beams", type=int, nargs="+", default=[1, 5])
     parser.add_argument("--repeats", type=int, default=3, help="rounds; at least 3")
     parser.add_argument("--latency-lines", type=int, default=200, help="lines that are given one after the other")
+    parser.add_argument("--shortlist", action="store_true", help="measure the file with --shortlist, too")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="the rest goes to nmt translate")
     parser.add_argument("--peer", help="the program onmt_translate")

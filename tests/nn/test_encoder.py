@@ -137,7 +137,7 @@ def cudnn_by_its_reference(x, hidden, memory, weights, lengths, *sizes):
     return rnn.lstm_ref(x, hidden, memory, *unpacked, lengths, *sizes)
 
 
-@pytest.mark.parametrize("name", ["both", "forward", "gnmt"])
+@pytest.mark.parametrize("name", ["both", "forward", pytest.param("gnmt", marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("double")
 def test_layers_by_cudnn_are_layers_that_are_scanned(name, monkeypatch):
     config = {

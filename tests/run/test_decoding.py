@@ -76,7 +76,7 @@ def assert_scored_the_same(found, scored, count: int, n: int = 0) -> None:
             np.testing.assert_allclose(scored.weights[row, 0, :length], found.weights[row, n, :length], atol=1e-5)
 
 
-@pytest.mark.parametrize("members", ["one", "two"])
+@pytest.mark.parametrize("members", ["one", pytest.param("two", marks=pytest.mark.slow)])
 def test_given_translations_get_the_scores_that_search_gives_them(members, parameters, request):
     decoding = request.getfixturevalue(members)
     own, asked, group = parameters[: len(decoding.members)], ask(n_best=3), sentences()

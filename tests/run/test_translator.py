@@ -90,7 +90,7 @@ def test_the_model_of_these_tests_says_different_things(translator, lines):
     assert len(set(texts(translator.translate(lines)))) > 10
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 64])
+@pytest.mark.parametrize("batch_size", [1, pytest.param(7, marks=pytest.mark.slow), 64])
 @pytest.mark.fault(58)
 def test_batch_size_changes_nothing(translator, mixed, batch_size):
     expected = translator.translate(mixed)

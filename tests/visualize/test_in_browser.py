@@ -92,10 +92,10 @@ def number(text: str) -> float:
     return float(text.replace(MINUS, "-"))
 
 
-# With attention and without are quick; the slow suite draws all others too.
+# One is quick; the slow suite draws all others too.
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(kind, marks=() if kind in ("general", "none") else pytest.mark.slow) for kind in (*KINDS, "both")],
+    [pytest.param(kind, marks=() if kind == "general" else pytest.mark.slow) for kind in (*KINDS, "both")],
 )
 def test_every_moment_can_be_drawn_without_errors_and_without_the_network(window, page_of, kind):
     window.open(page_of(kind))
