@@ -107,7 +107,7 @@ def commands(given: argparse.Namespace, beam: int, scratch: Path) -> dict[str, t
     if given.shortlist:
         measured["short"] = ([*measured["file"][0], "--shortlist"], None)
     if given.peer:
-        peer_files = ["-src", str(given.peer_source), "-output", str(scratch / "peer")]
+        peer_files = ["-src", str(given.peer_source), "-output", str(scratch / "peer.out")]
         sizes = ["-beam_size", str(beam), "-batch_size", "64", "-max_length", "100"]
         measured["peer"] = ([given.peer, "-model", given.peer_model, *peer_files, *sizes], None)
     return measured
@@ -129,7 +129,7 @@ def measure_speed(given: argparse.Namespace, beam: int, scratch: Path, environme
             own = peer if name == "peer" else environment
             runs[name].append(execute(command, scratch / name, own, piped))
     if given.peer:
-        tokens["peer"] = tokens_in(scratch / "peer", is_json=False)
+        tokens["peer"] = tokens_in(scratch / "peer.out", is_json=False)
     if (scratch / "file").read_bytes() != (scratch / "pipe").read_bytes():
         sys.exit("the file and the pipe were translated differently")
     for name, own in runs.items():
