@@ -48,7 +48,7 @@ format: $(INSTALLED) ## Let ruff format the code and mend what it safely can
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
 
-# Most of their time is compiling: a little less optimisation makes them a fifth faster. test-slow has all of it.
+# Most of their time is compiling: without optimisation they take half as long. test-slow has all of it.
 test: $(INSTALLED) ## The quick tests, on two processes
 	@XLA_FLAGS="--xla_backend_optimization_level=0 $$XLA_FLAGS" $(BIN)/python -m pytest --quiet -n 2 --dist worksteal -m "not slow"
 

@@ -44,14 +44,11 @@ class Ensemble(NamedTuple):
         memories: Any,
         states: Any,
         tokens: Array,
-        pieces: Array | None = None,
+        shortlist: Array | None = None,
     ) -> tuple[Any, Distribution, Array]:
-        """As `Seq2Seq.step`: tokens [B K] -> states, distribution, weights [B K S], both averaged.
-
-        pieces: [B U], those that each sentence may use; None: all.
-        """
+        """As `Seq2Seq.step`: tokens [B K] -> states, distribution, weights [B K S], both averaged."""
         stepped = [
-            member.apply({"params": own}, memory, state, tokens, words, pieces, method="step")
+            member.apply({"params": own}, memory, state, tokens, words, shortlist, method="step")
             for member, own, words, memory, state in zip(self.members, parameters, words, memories, states, strict=True)
         ]
         new_states, distributions, weights = zip(*stepped, strict=True)

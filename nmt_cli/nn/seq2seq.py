@@ -86,23 +86,23 @@ class Seq2Seq(nn.Module):
         state: DecoderState,
         tokens: jax.Array,
         words: Words | None = None,
-        own: jax.Array | None = None,
+        shortlist: jax.Array | None = None,
     ) -> tuple[DecoderState, Distribution, jax.Array]:
         """One step of search: the last tokens [B K] int32, state arrays [B K ...].
 
-        words: what is read of the pieces, where it has been made before. own: [B U] int32, the pieces that each
-        sentence may use, PAD the first of them, and PAD after the last; None: all. Tokens are places among them then,
-        and log-probabilities are normalised over them.
+        words: what is read of the pieces, where it has been made before. shortlist: [B U] int32, the pieces that each
+        sentence may use, PAD the first of them, and PAD after the last; None: all. Tokens are places in it then, and
+        log-probabilities are normalised over it (Jean et al. 2015, section 3.2).
         Returns the new state, the distribution of the next piece, and attention weights [B K S] float32 (zeros
         without).
         """
         words = words or self.words()
-        embedded = words.embedding[tokens if own is None else pick(own, tokens)]
+        embedded = words.embedding[tokens if shortlist is None else pick(shortlist, tokens)]
         state, output = self.decoder.step(memory, state, embedded)
         weights = output.weights if output.weights is not None else jnp.zeros((*tokens.shape, memory.mask.shape[1]))
         hidden = operand(output.attentional, self.dtype, 2)  # [B K H]
-        logits = logits_of_all(words, hidden) if own is None else logits_of(own, words, hidden)
-        size = self.target_size if own is None else own.shape[1]
+        logits = logits_of_all(words, hidden) if shortlist is None else logits_of(shortlist, words, hidden)
+        size = self.target_size if shortlist is None else shortlist.shape[1]
         distribution = Distribution.of_logits(logits, len(tokens), size)
         tap("output", embedded=embedded, attentional=output.attentional, logits=distribution.by_sentence())
         return state, distribution, weights
@@ -145,10 +145,10 @@ def logits_of_all(words: Words, hidden: Operand) -> jax.Array:
     return product("vh,nh->vn", words.output, columns).reshape(*words.bias.shape, -1) + words.bias[:, :, None]
 
 
-def logits_of(own: jax.Array, words: Words, hidden: Operand) -> jax.Array:
-    """Of each sentence's own pieces [B U], -inf at PAD after the last: hidden [B K H] -> [X D N]."""
-    output = jax.tree.map(lambda leaf: leaf[own], words.output)  # [B U H]
-    known = (own != PAD) | (jnp.arange(own.shape[1]) == 0)
-    bias = jnp.where(known, words.bias.reshape(-1)[own], -jnp.inf)
+def logits_of(shortlist: jax.Array, words: Words, hidden: Operand) -> jax.Array:
+    """Of the pieces of each sentence's shortlist [B U], -inf at PAD after the last: hidden [B K H] -> [X D N]."""
+    output = jax.tree.map(lambda leaf: leaf[shortlist], words.output)  # [B U H]
+    known = (shortlist != PAD) | (jnp.arange(shortlist.shape[1]) == 0)
+    bias = jnp.where(known, words.bias.reshape(-1)[shortlist], -jnp.inf)
     logits = product("buh,bkh->buk", output, hidden) + bias[:, :, None]
-    return jnp.moveaxis(logits, 1, 0).reshape(-1, table_depth(own.shape[1]), logits.shape[0] * logits.shape[2])
+    return jnp.moveaxis(logits, 1, 0).reshape(-1, table_depth(shortlist.shape[1]), logits.shape[0] * logits.shape[2])

@@ -130,7 +130,7 @@ def begin(
     # until a program kept from an earlier process can run.
     @jax.jit
     def step(memory: Any, state: Any, tokens: Array) -> tuple[Any, Distribution, Array]:
-        memories, own = memory
+        memories, own = memory  # of the rows
         return model.step(parameters, words, memories, state, tokens, own)
 
     @jax.jit
