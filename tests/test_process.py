@@ -1,8 +1,9 @@
-"""The allocator that a training starts with."""
+"""The allocator that a process starts with, and how it ends."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -43,3 +44,11 @@ def test_where_there_is_no_such_allocator_nothing_happens(started, monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     keep_memory()
     assert not started
+
+
+def test_a_process_that_leaves_at_once_has_written_all_and_done_what_it_registered():
+    program = (
+        "import atexit; from nmt_cli.process import leave; atexit.register(print, 'end'); print('x' * 99999); leave(5)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (5, "x" * 99999 + "\nend\n", "")

@@ -121,3 +121,12 @@ def test_compiling_is_not_said_when_it_is_quick():
     notes = []
     device.compile_aloud(lambda: "a program", "3 numbers", notes.append)
     assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "tiles", "width"), [("cpu", True, 512), ("cpu", False, None), ("gpu", True, None)]
+)
+def test_whole_registers_are_used_where_they_are_fast(platform, tiles, width, monkeypatch):
+    monkeypatch.setattr(device, "processor_has", lambda feature: tiles)
+    for options in (device.compiler_options(platform), device.one_core_each(platform)):
+        assert options.get("xla_cpu_prefer_vector_width") == width
