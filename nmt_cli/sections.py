@@ -114,6 +114,9 @@ class Train:
     precision: Literal["auto", "float32", "bfloat16"] = option(
         "auto", "numbers that matrix products multiply; sums, states and parameters stay float32"
     )
+    cuda_graphs: Literal["auto", "off"] = option(
+        "auto", "launch whole loops of an update at once, where a trial on the GPU finds that right and faster"
+    )
     eval_every: int = option(500, "steps between validations", least=1)
     eval_lines: int = option(1000, "lines of the validation set that are translated at each validation", least=0)
     metric: Literal["bleu", "chrf", "loss"] = option("bleu", "what chooses the best model")

@@ -20,7 +20,14 @@ import numpy as np
 from nmt_cli.batch import Batch
 from nmt_cli.commands.display import Display
 from nmt_cli.commands.interrupts import Interrupted, Interrupts
-from nmt_cli.commands.train_batches import compile_all, gather, make_batches, make_feeder, not_enough_memory
+from nmt_cli.commands.train_batches import (
+    compile_all,
+    gather,
+    make_batches,
+    make_feeder,
+    not_enough_memory,
+    update_options,
+)
 from nmt_cli.commands.train_embeddings import no_vectors, read_vectors
 from nmt_cli.commands.train_report import account, describe, describe_left_out, farewell, summary
 from nmt_cli.config import Config
@@ -31,7 +38,7 @@ from nmt_cli.data.store import Prepared, open_data
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.run import checkpoint
-from nmt_cli.run.device import compiler_options, select_device, use_compile_cache
+from nmt_cli.run.device import select_device, use_compile_cache
 from nmt_cli.run.directory import Run
 from nmt_cli.run.events import Events
 from nmt_cli.run.model import save_model
@@ -112,7 +119,7 @@ def train(sitting: Sitting, interrupts: Interrupts, strict: bool) -> None:
     replicas = gather(display)
     state, rng = replicas.place((state, jax.random.key(settings.seed)))
     step, pending = int(state.step), list[StepReport]()
-    options = compiler_options(jax.default_backend())
+    options = update_options(settings, display)
     with (
         Updates(model, settings, replicas, options) as updates,
         Feed(make_feeder(batches, settings, replicas)) as feed,

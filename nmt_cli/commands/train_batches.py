@@ -15,7 +15,8 @@ from nmt_cli.data.bpe_dropout import BpeDropout
 from nmt_cli.data.store import Prepared
 from nmt_cli.errors import Exit, UserError
 from nmt_cli.run import memory
-from nmt_cli.run.device import out_of_memory, training_devices
+from nmt_cli.run.device import compiler_options, kept_programs, out_of_memory, training_devices
+from nmt_cli.training import cuda_graphs
 from nmt_cli.training.programs import Updates
 from nmt_cli.training.replicas import Replicas
 from nmt_cli.training.state import TrainState
@@ -58,6 +59,15 @@ def next_batches(batches: Batches, step: int, accumulate: int) -> list[Batch]:
     """The batches of an update: where the data stands follows from the step alone."""
     numbers = range(step * accumulate, (step + 1) * accumulate)
     return [batches.batch(*divmod(number, len(batches))) for number in numbers]
+
+
+def update_options(settings: Train, display: Display) -> dict[str, Any]:
+    """The compiler's options for updates on the device."""
+    platform, kept = jax.default_backend(), kept_programs()
+    options = compiler_options(platform)
+    if platform == "gpu" and settings.cuda_graphs == "auto" and kept:
+        options |= cuda_graphs.compiler_options(kept, display.note)
+    return options
 
 
 def compile_all(

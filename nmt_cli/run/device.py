@@ -136,6 +136,13 @@ def use_compile_cache(warn: Note) -> Path | None:
     return folder
 
 
+def kept_programs() -> Path | None:
+    """The directory that compiled programs are kept in, if they are."""
+    settings: Any = jax.config
+    kept = settings.jax_enable_compilation_cache and settings.jax_compilation_cache_dir
+    return Path(kept) if kept else None
+
+
 def cache_folder() -> Path:
     """$JAX_COMPILATION_CACHE_DIR, or nmt-cli in $XDG_CACHE_HOME, or in ~/.cache."""
     if chosen := os.environ.get("JAX_COMPILATION_CACHE_DIR"):

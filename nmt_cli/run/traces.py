@@ -20,6 +20,8 @@ from typing import Any
 import jax
 from jax import export
 
+from nmt_cli.run.device import kept_programs
+
 MOST = 500  # traces that are kept, of about 60 kB each; what was used least recently goes first
 DIGEST = hashlib.sha256().digest_size
 
@@ -63,9 +65,8 @@ def compiled(
 
 def folder() -> Path | None:
     """Where traces are kept, if they are."""
-    settings: Any = jax.config
-    kept = settings.jax_enable_compilation_cache and settings.jax_compilation_cache_dir
-    return Path(kept) / "traced" if kept else None
+    kept = kept_programs()
+    return kept / "traced" if kept else None
 
 
 def name(function: Program, leaves: Sequence[Any], structure: Any, plan: Any) -> str:
