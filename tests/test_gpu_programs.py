@@ -121,14 +121,15 @@ def test_an_update_compiles_with_each_choice_of_graphs(gpus, choice, count):
     compile_update(MODELS["lstm-general-feed"], gpus[:count], choice=choice)
 
 
-@pytest.mark.parametrize("layers", [1, 2])
-def test_an_update_with_cudnn_compiles(gpus, monkeypatch, layers):
+@pytest.mark.parametrize("decoder", ["luong", "gnmt_v2"])
+def test_an_update_with_cudnn_compiles(gpus, monkeypatch, decoder):
     from jaxlib import gpu_rnn
 
     monkeypatch.setattr(cudnn, "is_there", lambda: True)
     # the only thing that is asked of the GPU itself
     monkeypatch.setattr(gpu_rnn, "compute_rnn_workspace_reserve_space_sizes", lambda *_: (1 << 20, 1 << 20))
-    compile_update(Model(embedding_size=8, encoder_units=8, decoder_units=8, encoder_layers=layers), gpus[:1])
+    layers = {"decoder": decoder, "encoder_layers": 2, "decoder_layers": 3}
+    compile_update(Model(embedding_size=8, encoder_units=8, decoder_units=8, input_feeding=False, **layers), gpus[:1])
 
 
 def planned(config, precision):

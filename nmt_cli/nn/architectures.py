@@ -1,11 +1,13 @@
 """One step of the decoder for each architecture, in the order of its equations.
 
-`step` takes an architecture's step; `emit` makes what the output layer reads of it. Both are pure functions of their
-factors, the same in training and in search. `drops` are dropout masks by name ("between" layers, "state",
-"attentional"), and of units that move on ("zoneout", by part of the state); absent ones drop nothing.
+An architecture is how its first cell comes by its new state, and what it reads of the source for that; the cells above
+are the same for all. `step` is one step of all cells; `emit` makes what the output layer reads of it. These are pure
+functions of their factors, the same in training and in search. `drops` are dropout masks by name ("between" layers,
+"state", "attentional"), and of units that move on ("zoneout", by part of the state); absent ones drop nothing.
 
-To add an architecture: its function, in `ARCHITECTURES` and in `sections.Model.decoder`; what it needs of parameters
-and factors in `decoder.Decoder`.
+To add an architecture: its function, in `ARCHITECTURES` and in `sections.Model.decoder`, which returns the first cell's
+new state and the reading, None where that is left to the top; what it needs of parameters and factors in
+`decoder.Decoder`.
 """
 
 from __future__ import annotations
@@ -31,108 +33,112 @@ Drops = dict[str, Any]
 def step(
     config: Model, factors: Factors, state: DecoderState, projected: jax.Array, drops: Drops
 ) -> tuple[DecoderState, Reading]:
-    """The architecture's step: projected [B K G], the embedding's share of the first cell's gates."""
-    state, reading = ARCHITECTURES[config.decoder](config, factors, state, projected, drops)
+    """All cells, and the look at the source: projected [B K G], the embedding's share of the first cell's gates."""
+    bottom, reading = ARCHITECTURES[config.decoder](config, factors, state, projected, drops)
+    cells, hidden = climb(config, factors, state, bottom, drops, reading)
+    state = state._replace(cells=cells)
+    if reading is None:
+        reading = read(config, factors, hidden, state.time, state.coverage)
+    elif config.decoder != "bahdanau":
+        reading = reading._replace(hidden=hidden)
+    return remember(config, factors, state, reading), reading
+
+
+def remember(config: Model, factors: Factors, state: DecoderState, reading: Reading) -> DecoderState:
+    """The state with what the next step is to know of this step's reading."""
+    if config.decoder == "gnmt_v2":
+        state = state._replace(attentional=reading.context)
     if state.time is not None:
         state = state._replace(time=state.time + 1)
     if state.coverage is not None:
         state = state._replace(coverage=state.coverage + reading.weights / factors["fertility"][:, None])
-    return state, reading
+    return state
+
+
+def feed_back(config: Model, state: DecoderState, attentional: jax.Array) -> DecoderState:
+    """The state with the attentional vector that the next step is fed."""
+    return state._replace(attentional=attentional) if config.input_feeding else state
 
 
 def luong(
     config: Model, factors: Factors, state: DecoderState, projected: jax.Array, drops: Drops
-) -> tuple[DecoderState, Reading]:
+) -> tuple[Any, Reading | None]:
     """hidden = cells([y; attentional before], state); context = look(hidden) (Luong et al. 2015, section 3).
 
     Without attention hidden is all there is (Sutskever et al. 2014). With decoder = cho the context is the same at
     every step, and the first cell reads it as well (Cho et al. 2014, A.1.2).
     """
-    state, hidden = recur(config, factors, state, projected, drops)
-    return state, read(config, factors, hidden, state.time, state.coverage)
+    if config.input_feeding:
+        projected = projected + factors["feed"](state.attentional)
+    if config.decoder == "cho":
+        projected = projected + factors["gates"]
+    return advance(config, factors, 0, state, projected, drops), None
 
 
 def bahdanau(
     config: Model, factors: Factors, state: DecoderState, projected: jax.Array, drops: Drops
-) -> tuple[DecoderState, Reading]:
+) -> tuple[Any, Reading | None]:
     """context = look(hidden before); hidden = cells([y; context], state) (Bahdanau et al. 2015, A.2.2).
 
     As in the paper's output layer, the reading holds the hidden vector from before the step.
     """
     reading = read(config, factors, state.cells[-1].hidden, state.time, state.coverage)
-    projected = projected + factors["context"](reading.context)
-    state, _ = recur(config, factors, state, projected, drops)
-    return state, reading
+    return advance(config, factors, 0, state, projected + factors["context"](reading.context), drops), reading
 
 
 def gnmt(
     config: Model, factors: Factors, state: DecoderState, projected: jax.Array, drops: Drops
-) -> tuple[DecoderState, Reading]:
+) -> tuple[Any, Reading | None]:
     """context = look(the bottom's hidden before); every cell reads [below; context] (Wu et al. 2016, section 3)."""
     reading = read(config, factors, state.cells[0].hidden, state.time, state.coverage)
-    first, *above = jnp.split(factors["context"](reading.context), config.decoder_layers, axis=-1)
-    bottom = advance(config, factors, 0, state, projected + first, drops)
-    state, hidden = climb(config, factors, state, bottom, drops, above)
-    return state, reading._replace(hidden=hidden)
+    return advance(config, factors, 0, state, projected + factors["context"](reading.context), drops), reading
 
 
 def gnmt_v2(
     config: Model, factors: Factors, state: DecoderState, projected: jax.Array, drops: Drops
-) -> tuple[DecoderState, Reading]:
+) -> tuple[Any, Reading | None]:
     """bottom = cell([y; context before]); context = look(bottom); the cells above read [below; context].
 
     tensorflow/nmt, "gnmt_v2".
     """
-    projected = projected + factors["feed"](state.attentional)
-    bottom = advance(config, factors, 0, state, projected, drops)
-    reading = read(config, factors, bottom.hidden, state.time, state.coverage)
-    above = jnp.split(factors["context"](reading.context), config.decoder_layers - 1, axis=-1)
-    state, hidden = climb(config, factors, state, bottom, drops, above)
-    return state._replace(attentional=reading.context), reading._replace(hidden=hidden)
+    bottom = advance(config, factors, 0, state, projected + factors["feed"](state.attentional), drops)
+    return bottom, read(config, factors, bottom.hidden, state.time, state.coverage)
 
 
 def conditional(
     config: Model, factors: Factors, state: DecoderState, projected: jax.Array, drops: Drops
-) -> tuple[DecoderState, Reading]:
+) -> tuple[Any, Reading | None]:
     """between = cell(y, state); context = look(between); hidden = cell'(context, between) (Sennrich et al. 2017, 2)."""
     cell = CELLS[config.cell]
     between = propose(config, factors, 0, state, projected, drops)
     tap("state", **between._asdict())
     reading = read(config, factors, between.hidden, state.time, state.coverage)
     from_context = cell.project(factors["transition_input"], reading.context)
-    bottom = settle(config, 0, state, cell.step(factors["transition"], between, from_context), drops)
-    state, hidden = climb(config, factors, state, bottom, drops)
-    return state, reading._replace(hidden=hidden)
-
-
-def recur(
-    config: Model, factors: Factors, state: DecoderState, projected: jax.Array, drops: Drops
-) -> tuple[DecoderState, jax.Array]:
-    """The stacked cells, and whatever else the first of them reads: the new state and the top hidden vector [B K H]."""
-    if config.input_feeding:
-        projected = projected + factors["feed"](state.attentional)
-    if config.decoder == "cho":
-        projected = projected + factors["gates"]
-    return climb(config, factors, state, advance(config, factors, 0, state, projected, drops), drops)
+    return settle(config, 0, state, cell.step(factors["transition"], between, from_context), drops), reading
 
 
 def climb(
-    config: Model, factors: Factors, state: DecoderState, bottom: Any, drops: Drops, contexts: Any = None
-) -> tuple[DecoderState, jax.Array]:
-    """From the first cell's new state through the cells above: the new state and the top hidden vector [B K H].
-
-    contexts: the context's share of each of these cells' gates, where they read it.
-    """
+    config: Model, factors: Factors, state: DecoderState, bottom: Any, drops: Drops, reading: Reading | None
+) -> tuple[tuple[Any, ...], jax.Array]:
+    """From the first cell's new state through the cells above: all new states, and the top hidden vector [B K H]."""
     cells, below = [bottom], bottom.hidden
     for layer in range(1, config.decoder_layers):
         mask = drops["between"][layer - 1] if "between" in drops else None
-        projected = CELLS[config.cell].project(factors["inputs"][layer - 1], drop(below, mask, config.dropout))
-        if contexts is not None:
-            projected = projected + contexts[layer - 1]
+        inputs = seen_above(config, drop(below, mask, config.dropout), reading)
+        projected = CELLS[config.cell].project(factors["inputs"][layer - 1], inputs)
         new = advance(config, factors, layer, state, projected, drops)
         cells.append(new)
         below = new.hidden + below if is_residual(config, layer) else new.hidden
-    return state._replace(cells=tuple(cells)), below
+    return tuple(cells), below
+
+
+def seen_above(config: Model, below: jax.Array, reading: Reading | None) -> jax.Array:
+    """What a cell above the first reads: [... H] -> [... H], or [... H + D] where it reads the context as well."""
+    if config.decoder not in ("gnmt", "gnmt_v2"):
+        return below
+    assert reading is not None  # their first cell looks at the source
+    assert reading.context is not None
+    return jnp.concatenate([below, reading.context], axis=-1)
 
 
 def advance(
@@ -214,9 +220,9 @@ def attentional_size(config: Model) -> int:
     return config.decoder_units if untied or output_kind(config) == "hidden" else config.embedding_size
 
 
-def reads_in_time(config: Model) -> bool:
-    """Whether a step needs what the one before read of the source, so that reading cannot wait for the loop's end."""
-    return config.coverage or config.decoder not in ("luong", "cho")
+def top_is_fed_back(config: Model) -> bool:
+    """Whether a step needs what the one before it made above the first cell, be it by way of what it then read."""
+    return config.input_feeding or config.decoder == "bahdanau" or (config.decoder == "luong" and config.coverage)
 
 
 ARCHITECTURES: dict[str, Any] = {

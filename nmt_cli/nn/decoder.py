@@ -10,12 +10,25 @@ import jax
 import jax.numpy as jnp
 
 from nmt_cli.config import Model
-from nmt_cli.nn.architectures import attentional_size, emit, output_kind, read, reads_in_time, recur, step
+from nmt_cli.nn import cudnn
+from nmt_cli.nn.architectures import (
+    attentional_size,
+    emit,
+    feed_back,
+    output_kind,
+    read,
+    seen_above,
+    step,
+    top_is_fed_back,
+)
 from nmt_cli.nn.attention import ATTENTIONS, Position, value_factor
+from nmt_cli.nn.bridge import Bridge
 from nmt_cli.nn.cells import CELLS
-from nmt_cli.nn.dropout import keep_mask, split
+from nmt_cli.nn.dropout import drop, keep_mask, split
+from nmt_cli.nn.encoder import is_residual
 from nmt_cli.nn.initializers import Initial
 from nmt_cli.nn.recurrence import Factor, scan
+from nmt_cli.nn.teacher_forcing import Masks, bottom_step, cell_step, fed_step, of_layer, reading_step
 from nmt_cli.nn.types import DecoderOutput, DecoderState, Memory, Reading
 from nmt_cli.nn.zoneout import moving_masks
 
@@ -95,19 +108,31 @@ class Decoder(nn.Module):
         config, dtype = self.config, self.dtype
         factors: dict[str, Any] = {
             "cells": [cell.factors() for cell in self.cells],
-            "inputs": [cell.input_factors() for cell in self.cells[1:]],
+            "inputs": [self.input_factors(layer) for layer in range(1, config.decoder_layers)],
         }
         if fed_size(config):
             factors["feed"] = Factor(self.feed_kernel, dtype=dtype)
         if config.decoder == "cho":
             assert memory.summary is not None
             factors["gates"] = Factor(self.context_kernel, dtype=dtype)(memory.summary)
-        elif context_readers(config):
-            factors["context"] = Factor(self.context_kernel, dtype=dtype)
+        elif config.decoder in ("bahdanau", "gnmt"):
+            factors["context"] = Factor(self.context_kernels()[0], dtype=dtype)
         if config.decoder == "conditional":
             factors["transition"] = self.transition.factors()
             factors["transition_input"] = self.transition.input_factors()
         return factors
+
+    def input_factors(self, layer: int) -> dict[str, Any]:
+        """What a cell multiplies its input with; above the first that is what `seen_above` puts together."""
+        factors: dict[str, Any] = self.cells[layer].input_factors()
+        if layer > 0 and self.config.decoder in ("gnmt", "gnmt_v2"):
+            kernels = [self.cells[layer].input_kernel, self.context_kernels()[layer - self.config.decoder_layers]]
+            factors["kernel"] = Factor(jnp.concatenate(kernels), dtype=self.dtype)
+        return factors
+
+    def context_kernels(self) -> list[jax.Array]:
+        """Of each cell that reads the context, from the lowest: [D G]."""
+        return jnp.split(self.context_kernel, context_readers(self.config), axis=-1)
 
     def attention_factors(self, memory: Memory) -> dict[str, Any]:
         """What a look at the source reads."""
@@ -143,30 +168,74 @@ class Decoder(nn.Module):
     ) -> jax.Array:
         """The teacher-forced decoder: embedded [T B E] of `target_in` -> attentional vectors [T B H]."""
         config = self.config
-        inputs = {"projected": self.cells[0].project(self.cells[0].input_factors(), embedded[:, :, None])}
+        embedded = embedded[:, :, None]  # [T B 1 E]
         in_time, constant = self.dropout_masks(embedded.shape[0], embedded.shape[1], rng)
+        output_mask = None if config.input_feeding else in_time.pop("attentional", None)  # [T B 1 H]
         cells, attention, output = self.cell_factors(memory), self.attention_factors(memory), self.output_factors()
+        inputs = {"projected": self.cells[0].project(self.input_factors(0), embedded), **in_time}
         if config.input_feeding:
             constants = ({**cells, **attention, **output}, constant)
-            _, attentional = scan(partial(fed_step, config), constants, state, {**inputs, **in_time})
+            _, attentional = scan(partial(fed_step, config), constants, state, inputs)
             return attentional[:, :, 0]
-        # Nothing made for the output is fed back, so it is made for all positions at once. The source is read within
-        # the loop only where a step depends on what the one before has read.
-        output_mask = in_time.pop("attentional", None)  # [T B 1 H]
-        inputs = {**inputs, **in_time}
-        if reads_in_time(config):
-            _, found = scan(partial(reading_step, config), ({**cells, **attention}, constant), state, inputs)
-            hidden, context = (jnp.swapaxes(x[:, :, 0], 0, 1) for x in found)  # [B T H], [B T D]
-            reading = Reading(hidden, context, None)
+        if top_is_fed_back(config):
+            _, reading = scan(partial(reading_step, config), ({**cells, **attention}, constant), state, inputs)
         else:
-            _, hidden = scan(partial(cell_step, config), (cells, constant), state, inputs)
-            time = jnp.arange(1, len(embedded) + 1, dtype=hidden.dtype)[None]  # [1 T]
-            reading = read(config, attention, jnp.swapaxes(hidden[:, :, 0], 0, 1), time, None)
-        drops = constant if output_mask is None else {"attentional": jnp.swapaxes(output_mask[:, :, 0], 0, 1)}
-        attentional = emit(config, output, reading, jnp.swapaxes(embedded, 0, 1), drops)  # [B T H]
+            reading = self.layer_by_layer({**cells, **attention}, state, embedded, (in_time, constant), rng)
+        # Nothing made of the reading is fed back, so it is made for all positions at once.
+        reading = jax.tree.map(sentences_first, reading)  # [B T H]
+        if reading.context is None:
+            time = jnp.arange(1, len(embedded) + 1, dtype=reading.hidden.dtype)[None]  # [1 T]
+            reading = read(config, attention, reading.hidden, time, None)
+        drops = constant if output_mask is None else {"attentional": sentences_first(output_mask)}
+        attentional = emit(config, output, reading, sentences_first(embedded), drops)  # [B T H]
         return jnp.swapaxes(attentional, 0, 1)
 
-    def dropout_masks(self, length: int, batch: int, rng: jax.Array | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    def layer_by_layer(
+        self, factors: dict[str, Any], state: DecoderState, embedded: jax.Array, masks: Masks, rng: jax.Array | None
+    ) -> Reading:
+        """Each cell over all of time before the one above: embedded [T B 1 E]
+        -> the top hidden vectors [T B 1 H], with contexts [T B 1 D] where the first cell looks at the source.
+        """
+        config, between = self.config, {**masks[0], **masks[1]}.get("between")  # [... L-1 B 1 H]
+        if config.decoder == "luong":
+            reading = Reading(self.over_time(0, embedded, state, masks, rng), None, None)
+        else:
+            reading = self.bottom_over_time(factors, state, embedded, masks)
+        for layer in range(1, config.decoder_layers):
+            below = reading.hidden
+            mask = None if between is None else between[..., layer - 1, :, :, :]
+            seen = seen_above(config, drop(below, mask, config.dropout), reading)  # [T B 1 ...]
+            hidden = self.over_time(layer, seen, state, masks, rng)
+            reading = reading._replace(hidden=hidden + below if is_residual(config, layer) else hidden)
+        return reading
+
+    def bottom_over_time(
+        self, factors: dict[str, Any], state: DecoderState, embedded: jax.Array, masks: Masks
+    ) -> Reading:
+        """The first cell, and its look at the source: what both make of all of time, [T B 1 ...]."""
+        own, drops = of_layer(0, masks)
+        own["projected"] = self.cells[0].project(self.input_factors(0), embedded)
+        factors = {**factors, "cells": factors["cells"][:1], "inputs": []}
+        state = state._replace(cells=state.cells[:1])
+        _, reading = scan(partial(bottom_step, self.config), (factors, drops), state, own)
+        return reading
+
+    def over_time(
+        self, layer: int, seen: jax.Array, state: DecoderState, masks: Masks, rng: jax.Array | None
+    ) -> jax.Array:
+        """A cell by itself: what it sees [T B 1 I] is multiplied ahead of the loop -> hidden vectors [T B 1 H]."""
+        cell, factors, first = self.cells[layer], self.input_factors(layer), state.cells[layer]
+        if cudnn.runs(self.config, rng):
+            weights = cudnn.Weights(factors["kernel"].array, cell.kernel, cell.bias)
+            everywhere, begin = jnp.ones(seen.shape[:2], bool), jax.tree.map(lambda x: x[:, 0], first)
+            ((_, hidden),) = cudnn.run([weights], seen[:, :, 0], everywhere, [begin])
+            return hidden[:, :, None]
+        own, drops = of_layer(layer, masks)
+        own["projected"] = cell.project(factors, seen)
+        _, hidden = scan(partial(cell_step, self.config), (cell.factors(), drops), first, own)
+        return hidden
+
+    def dropout_masks(self, length: int, batch: int, rng: jax.Array | None) -> Masks:
         """Masks that change with time [T ... B 1 H] and masks that do not [... B 1 H]; none without a key."""
         config = self.config
         layer_rng, state_rng, output_rng, zone_rng = split(rng, 4)
@@ -205,60 +274,6 @@ def output_shape(config: Model) -> tuple[int, int]:
     return seen + config.embedding_size, 2 * size if output_kind(config) == "maxout" else size
 
 
-def fed_step(
-    config: Model, constants: Any, state: DecoderState, x: dict[str, jax.Array]
-) -> tuple[DecoderState, jax.Array]:
-    """One teacher-forced step whose attentional vector is fed back."""
-    factors, drops = constants[0], {**constants[1], **x}
-    state, reading = step(config, factors, state, drops.pop("projected"), drops)
-    attentional = emit(config, factors, reading, None, drops)
-    return feed_back(config, state, attentional), attentional
-
-
-def reading_step(
-    config: Model, constants: Any, state: DecoderState, x: dict[str, jax.Array]
-) -> tuple[DecoderState, Any]:
-    """One teacher-forced step up to the hidden vector and the context."""
-    factors, drops = constants[0], {**constants[1], **x}
-    state, reading = step(config, factors, state, drops.pop("projected"), drops)
-    return state, (reading.hidden, reading.context)
-
-
-def cell_step(
-    config: Model, constants: Any, state: DecoderState, x: dict[str, jax.Array]
-) -> tuple[DecoderState, jax.Array]:
-    """One teacher-forced step of the cells alone."""
-    factors, drops = constants[0], {**constants[1], **x}
-    return recur(config, factors, state, drops.pop("projected"), drops)
-
-
-def feed_back(config: Model, state: DecoderState, attentional: jax.Array) -> DecoderState:
-    """The state with the attentional vector that the next step is fed."""
-    return state._replace(attentional=attentional) if config.input_feeding else state
-
-
-class Bridge(nn.Module):
-    """Each decoder layer's first state, a dense layer of the encoder's final state (Bahdanau et al. 2015, A.2.2).
-
-    hidden = tanh(W final_hidden + b); an LSTM's memory = W' final_memory + b', unbounded as memories are.
-    """
-
-    config: Model
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, finals: list[Any]) -> list[Any]:
-        """States of [B D] for each layer -> states of [B H]."""
-        units = self.config.decoder_units
-
-        def product(x: jax.Array, kernel: jax.Array, *_: Any, **__: Any) -> jax.Array:
-            return Factor(kernel, dtype=self.dtype)(x)
-
-        def dense(layer: int, name: str, final: jax.Array) -> jax.Array:
-            projected = nn.Dense(units, name=f"{name}_{layer}", param_dtype=jnp.float32, dot_general=product)(final)
-            return jnp.tanh(projected) if name == "hidden" else projected
-
-        return [
-            type(final)(**{name: dense(layer, name, x) for name, x in final._asdict().items()})
-            for layer, final in enumerate(finals)
-        ]
+def sentences_first(x: jax.Array) -> jax.Array:
+    """[T B 1 H] -> [B T H]"""
+    return jnp.swapaxes(x[:, :, 0], 0, 1)

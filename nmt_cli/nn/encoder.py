@@ -55,8 +55,8 @@ class Encoder(nn.Module):
                 shape = (1, *inputs.shape[1:]) if config.variational_dropout else inputs.shape
                 inputs = drop(inputs, keep_mask(drop_rng, config.dropout, shape), config.dropout)
             cells = [self.forward[layer], *self.backward[layer : layer + 1]]
-            if by_cudnn(config, rng):
-                runs = cudnn.run(cells, inputs, mask)
+            if cudnn.runs(config, rng) and not config.reverse_source:
+                runs = cudnn.run([cudnn.Weights(c.input_kernel, c.kernel, c.bias) for c in cells], inputs, mask)
             else:
                 together = len(cells) == 2 and steps_together(config, rng)
                 runs = (run_together if together else run_each)(config, cells, inputs, mask, state_rngs)
@@ -66,12 +66,6 @@ class Encoder(nn.Module):
             finals.append(jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), *states))
         tap("annotations", annotations=inputs)
         return inputs, tuple(finals)
-
-
-def by_cudnn(config: Model, rng: jax.Array | None) -> bool:
-    """Whether cuDNN runs the layers: in training, plain LSTMs of which nothing is dropped between steps."""
-    plain = config.cell == "lstm" and not (config.state_dropout or config.zoneout or config.memory_zoneout)
-    return rng is not None and plain and not config.reverse_source and cudnn.is_there()
 
 
 def steps_together(config: Model, rng: jax.Array | None) -> bool:

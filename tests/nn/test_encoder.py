@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.experimental import rnn
 
 from nmt_cli.config import Model
-from nmt_cli.nn import cudnn, encoder
+from nmt_cli.nn import encoder
 from nmt_cli.nn.encoder import Encoder
 from tests.nn import reference
 
@@ -128,43 +127,6 @@ def test_one_loop_for_both_directions_is_two_loops(options, monkeypatch):
         found.append(value_and_gradients(config))
     for one, other in zip(*map(jax.tree.leaves, found), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
-
-
-def cudnn_by_its_reference(x, hidden, memory, weights, lengths, *sizes):
-    """What `rnn.lstm` computes, by the form of the same in plain JAX that JAX tests it against on a GPU."""
-    input_size, units, layers, _, both = sizes
-    unpacked = rnn.unpack_lstm_weights(weights, input_size, units, layers, both)
-    return rnn.lstm_ref(x, hidden, memory, *unpacked, lengths, *sizes)
-
-
-@pytest.mark.parametrize("name", ["both", "forward", pytest.param("gnmt", marks=pytest.mark.slow)])
-@pytest.mark.usefixtures("double")
-def test_layers_by_cudnn_are_layers_that_are_scanned(name, monkeypatch):
-    config = {
-        "both": Model(dropout=0.3, encoder_layers=2, **SIZES),
-        "forward": Model(dropout=0.3, bidirectional=False, **SIZES),
-        "gnmt": CONFIGS["gnmt"],
-    }[name]
-    monkeypatch.setattr(rnn, "lstm", cudnn_by_its_reference)
-    monkeypatch.setattr(cudnn, "is_there", lambda: True)
-    by_cudnn = value_and_gradients(config)
-    monkeypatch.setattr(cudnn, "is_there", lambda: False)
-    for one, other in zip(*map(jax.tree.leaves, (by_cudnn, value_and_gradients(config))), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
-
-
-def test_cudnn_runs_what_it_can():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cudnn, "is_there", lambda: True)
-        training = jax.random.key(0)
-        assert encoder.by_cudnn(Model(), training)
-        assert not encoder.by_cudnn(Model(), None)
-        for other in ({"cell": "gru"}, {"state_dropout": 0.1}, {"zoneout": 0.1}, {"reverse_source": True}):
-            assert not encoder.by_cudnn(Model(**other), training)
-
-
-def test_without_a_gpu_there_is_no_cudnn():
-    assert cudnn.is_there() == (jax.default_backend() == "gpu")
 
 
 def test_processors_go_through_one_direction_after_the_other():
