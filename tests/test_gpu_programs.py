@@ -66,6 +66,8 @@ runtime_version { major: 12 minor: 9 }
 device_description_str: "NVIDIA H100 80GB HBM3"
 """
 STEPS = 7
+# Triton's tiles are chosen by trying them on the GPU: the tiles of a compiler that cannot may not fit a product.
+UNTRIED = {"xla_gpu_enable_triton_gemm": False}
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +97,13 @@ def compile_update(config, devices, precision="bfloat16", choice="steps"):
     function = replicas.jit(partial(whole_update, model, train), (EVERYWHERE, BY_ROWS, EVERYWHERE), donate=(0,))
     rows = BY_ROWS if replicas.mesh else EVERYWHERE
     compile_for_gpu(
-        function, placed(state, devices), placed(batch, devices, rows), placed(rng, devices), options=CHOICES[choice]
+        function, placed(state, devices), placed(batch, devices, rows), placed(rng, devices), **CHOICES[choice]
     )
 
 
-def compile_for_gpu(function, *arguments, options=None):
+def compile_for_gpu(function, *arguments, **options):
     """Raises what the compiler says."""
-    function.trace(*arguments).lower(lowering_platforms=("cuda",)).compile(compiler_options=options)
+    function.trace(*arguments).lower(lowering_platforms=("cuda",)).compile(compiler_options=UNTRIED | options)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -37,6 +37,7 @@ from nmt_cli.data.store import Pairs, Sentences, open_data
 from nmt_cli.nn.seq2seq import Seq2Seq
 from nmt_cli.process import keep_memory
 from nmt_cli.run.device import compiler_options, configure, cores, fast_precision
+from nmt_cli.training.cuda_graphs import CHOICES
 from nmt_cli.training.programs import Updates
 from nmt_cli.training.replicas import Replicas
 from nmt_cli.training.state import initial_state
@@ -100,11 +101,12 @@ def flop(params: Any, sources: int, targets: int) -> float:
 class Ours:
     """A model of this project in training, on some batches."""
 
-    def __init__(self, name: str, vocabulary: int, precision: str, batch_tokens: int) -> None:
+    def __init__(self, name: str, vocabulary: int, precision: str, batch_tokens: int, graphs: str = "steps") -> None:
         config = resolve({"model": {**MODELS[name], "dropout": 0.2}, "train": {"batch_tokens": batch_tokens}})
         self.model = Seq2Seq(config.model, vocabulary, vocabulary, jnp.dtype(precision))
         self.train, self.replicas = config.train, Replicas(jax.local_devices())
         self.rng = self.replicas.place(jax.random.key(1))
+        self.options = compiler_options(jax.default_backend()) | CHOICES[graphs]
 
     def begin(self, batches: Sequence[Batch]) -> tuple[float, float]:
         """Make the state, and compile for all shapes: seconds with an empty cache, and from the cache."""
@@ -113,8 +115,7 @@ class Ours:
         self.placed = [self.replicas.place_batch(batch) for batch in batches]
         seconds = []
         for _ in range(2):
-            options = compiler_options(jax.default_backend())
-            with Updates(self.model, self.train, self.replicas, options) as self.updates:
+            with Updates(self.model, self.train, self.replicas, self.options) as self.updates:
                 seconds.append(timed(lambda: [self.updates.program(self.state, b, self.rng) for b in self.placed]))
         return seconds[0], seconds[1]
 
@@ -183,7 +184,7 @@ def measure(given: argparse.Namespace, pairs: Pairs, name: str, vocabulary: int,
     chosen = [batches.batch(0, index) for index in range(min(given.steps, len(batches)))]
     useful, sources = (sum(int(getattr(b, mask).sum()) for b in chosen) for mask in ("target_mask", "source_mask"))
     padded = sum(batch.target_mask.size for batch in chosen)
-    ours = Ours(name, vocabulary, precision, given.batch_tokens)
+    ours = Ours(name, vocabulary, precision, given.batch_tokens, given.graphs)
     cold, warm = ours.begin(chosen)
     peer = Peer(given.peer, name, vocabulary, precision, chosen) if given.peer and name != "gnmt" else None
     seconds: list[float] = []
@@ -217,7 +218,7 @@ def measure_epoch(given: argparse.Namespace, directory: Path) -> str:
     shapes = buckets(pairs.source_lengths, pairs.target_lengths, given.batch_tokens, given.shapes)
     batches = Batches(pairs, shapes, data.hash, 1)
     owners = batches.batch_bucket[batches.order(0)[1]].tolist()  # the shape of each batch of the epoch
-    ours = Ours(given.models[0], data.tokenizers()[1].size, precision, given.batch_tokens)
+    ours = Ours(given.models[0], data.tokenizers()[1].size, precision, given.batch_tokens, given.graphs)
     chosen = [batches.batch(0, owners.index(number)) for number in range(len(batches.buckets))]
     ours.begin(chosen)
     every = ours.placed
@@ -264,6 +265,9 @@ def main() -> None:
     parser.add_argument("--shapes", type=int, default=16, help="shapes of batches, at most")
     parser.add_argument("--steps", type=int, default=20, help="updates in a round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--graphs", choices=CHOICES, default="steps", help="how a GPU is given loops, see cuda_graphs.py"
+    )
     parser.add_argument("--peer", metavar="PYTHON", help="an interpreter that has torch")
     parser.add_argument("--epoch", type=Path, action="append", help="measure epochs of these data directories instead")
     given = parser.parse_args()
