@@ -12,6 +12,7 @@ new state and the reading, None where that is left to the top; what it needs of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -35,7 +36,7 @@ def step(
 ) -> tuple[DecoderState, Reading]:
     """All cells, and the look at the source: projected [B K G], the embedding's share of the first cell's gates."""
     bottom, reading = ARCHITECTURES[config.decoder](config, factors, state, projected, drops)
-    cells, hidden = climb(config, factors, state, bottom, drops, reading)
+    cells, hidden = climb(config, factors, state, bottom, drops, shares_above(config, factors, reading))
     state = state._replace(cells=cells)
     if reading is None:
         reading = read(config, factors, hidden, state.time, state.coverage)
@@ -118,27 +119,34 @@ def conditional(
 
 
 def climb(
-    config: Model, factors: Factors, state: DecoderState, bottom: Any, drops: Drops, reading: Reading | None
+    config: Model, factors: Factors, state: DecoderState, bottom: Any, drops: Drops, shares: Sequence[Any]
 ) -> tuple[tuple[Any, ...], jax.Array]:
-    """From the first cell's new state through the cells above: all new states, and the top hidden vector [B K H]."""
+    """From the first cell's new state through the cells above: all new states, and the top hidden vector [B K H].
+
+    shares: as of `shares_above`.
+    """
     cells, below = [bottom], bottom.hidden
     for layer in range(1, config.decoder_layers):
         mask = drops["between"][layer - 1] if "between" in drops else None
-        inputs = seen_above(config, drop(below, mask, config.dropout), reading)
-        projected = CELLS[config.cell].project(factors["inputs"][layer - 1], inputs)
-        new = advance(config, factors, layer, state, projected, drops)
+        projected = CELLS[config.cell].project(factors["inputs"][layer - 1], drop(below, mask, config.dropout))
+        new = advance(config, factors, layer, state, projected + shares[layer - 1], drops)
         cells.append(new)
         below = new.hidden + below if is_residual(config, layer) else new.hidden
     return tuple(cells), below
 
 
-def seen_above(config: Model, below: jax.Array, reading: Reading | None) -> jax.Array:
-    """What a cell above the first reads: [... H] -> [... H], or [... H + D] where it reads the context as well."""
-    if config.decoder not in ("gnmt", "gnmt_v2"):
-        return below
-    assert reading is not None  # their first cell looks at the source
-    assert reading.context is not None
-    return jnp.concatenate([below, reading.context], axis=-1)
+def shares_above(config: Model, factors: Factors, reading: Reading | None) -> Sequence[Any]:
+    """The context's share of the gates of each cell above the first, [... G]; 0.0 where they do not read it."""
+    above = config.decoder_layers - 1
+    if above == 0 or not reads_context_above(config):
+        return [0.0] * above
+    assert reading is not None  # the first cell has looked at the source
+    return jnp.split(factors["contexts"](reading.context), above, axis=-1)
+
+
+def reads_context_above(config: Model) -> bool:
+    """Whether the cells above the first read [below; context]."""
+    return config.decoder in ("gnmt", "gnmt_v2")
 
 
 def advance(

@@ -17,7 +17,8 @@ from nmt_cli.nn.architectures import (
     feed_back,
     output_kind,
     read,
-    seen_above,
+    reads_context_above,
+    shares_above,
     step,
     top_is_fed_back,
 )
@@ -108,31 +109,27 @@ class Decoder(nn.Module):
         config, dtype = self.config, self.dtype
         factors: dict[str, Any] = {
             "cells": [cell.factors() for cell in self.cells],
-            "inputs": [self.input_factors(layer) for layer in range(1, config.decoder_layers)],
+            "inputs": [cell.input_factors() for cell in self.cells[1:]],
         }
         if fed_size(config):
             factors["feed"] = Factor(self.feed_kernel, dtype=dtype)
         if config.decoder == "cho":
             assert memory.summary is not None
             factors["gates"] = Factor(self.context_kernel, dtype=dtype)(memory.summary)
-        elif config.decoder in ("bahdanau", "gnmt"):
-            factors["context"] = Factor(self.context_kernels()[0], dtype=dtype)
+        elif context_readers(config):
+            names = "context", "contexts"
+            kernels = zip(names, self.context_kernels(), strict=True)
+            factors |= {name: Factor(kernel, dtype=dtype) for name, kernel in kernels if kernel.shape[1]}
         if config.decoder == "conditional":
             factors["transition"] = self.transition.factors()
             factors["transition_input"] = self.transition.input_factors()
         return factors
 
-    def input_factors(self, layer: int) -> dict[str, Any]:
-        """What a cell multiplies its input with; above the first that is what `seen_above` puts together."""
-        factors: dict[str, Any] = self.cells[layer].input_factors()
-        if layer > 0 and self.config.decoder in ("gnmt", "gnmt_v2"):
-            kernels = [self.cells[layer].input_kernel, self.context_kernels()[layer - self.config.decoder_layers]]
-            factors["kernel"] = Factor(jnp.concatenate(kernels), dtype=self.dtype)
-        return factors
-
     def context_kernels(self) -> list[jax.Array]:
-        """Of each cell that reads the context, from the lowest: [D G]."""
-        return jnp.split(self.context_kernel, context_readers(self.config), axis=-1)
+        """Of the first cell [D G], and of those above side by side [D (L-1)*G]; without columns where none reads it."""
+        config, width = self.config, self.context_kernel.shape[1]
+        above = (config.decoder_layers - 1) * self.cells[0].gates * config.decoder_units
+        return jnp.split(self.context_kernel, [width - above if reads_context_above(config) else width], axis=-1)
 
     def attention_factors(self, memory: Memory) -> dict[str, Any]:
         """What a look at the source reads."""
@@ -172,7 +169,7 @@ class Decoder(nn.Module):
         in_time, constant = self.dropout_masks(embedded.shape[0], embedded.shape[1], rng)
         output_mask = None if config.input_feeding else in_time.pop("attentional", None)  # [T B 1 H]
         cells, attention, output = self.cell_factors(memory), self.attention_factors(memory), self.output_factors()
-        inputs = {"projected": self.cells[0].project(self.input_factors(0), embedded), **in_time}
+        inputs = {"projected": self.cells[0].project(self.cells[0].input_factors(), embedded), **in_time}
         if config.input_feeding:
             constants = ({**cells, **attention, **output}, constant)
             _, attentional = scan(partial(fed_step, config), constants, state, inputs)
@@ -198,14 +195,16 @@ class Decoder(nn.Module):
         """
         config, between = self.config, {**masks[0], **masks[1]}.get("between")  # [... L-1 B 1 H]
         if config.decoder == "luong":
-            reading = Reading(self.over_time(0, embedded, state, masks, rng), None, None)
+            reading = Reading(self.over_time(0, embedded, None, 0.0, state, masks, rng), None, None)
         else:
             reading = self.bottom_over_time(factors, state, embedded, masks)
+        context = reading.context if reads_context_above(config) else None  # [T B 1 D]
+        shares = shares_above(config, factors, reading)  # [T B 1 G]
         for layer in range(1, config.decoder_layers):
             below = reading.hidden
             mask = None if between is None else between[..., layer - 1, :, :, :]
-            seen = seen_above(config, drop(below, mask, config.dropout), reading)  # [T B 1 ...]
-            hidden = self.over_time(layer, seen, state, masks, rng)
+            dropped = drop(below, mask, config.dropout)
+            hidden = self.over_time(layer, dropped, context, shares[layer - 1], state, masks, rng)
             reading = reading._replace(hidden=hidden + below if is_residual(config, layer) else hidden)
         return reading
 
@@ -214,24 +213,42 @@ class Decoder(nn.Module):
     ) -> Reading:
         """The first cell, and its look at the source: what both make of all of time, [T B 1 ...]."""
         own, drops = of_layer(0, masks)
-        own["projected"] = self.cells[0].project(self.input_factors(0), embedded)
-        factors = {**factors, "cells": factors["cells"][:1], "inputs": []}
+        own["projected"] = self.cells[0].project(self.cells[0].input_factors(), embedded)
+        only_above = "inputs", "contexts"
+        factors = {name: factor for name, factor in factors.items() if name not in only_above}
+        factors["cells"] = factors["cells"][:1]
         state = state._replace(cells=state.cells[:1])
         _, reading = scan(partial(bottom_step, self.config), (factors, drops), state, own)
         return reading
 
     def over_time(
-        self, layer: int, seen: jax.Array, state: DecoderState, masks: Masks, rng: jax.Array | None
+        self,
+        layer: int,
+        below: jax.Array,
+        context: jax.Array | None,
+        share: Any,
+        state: DecoderState,
+        masks: Masks,
+        rng: jax.Array | None,
     ) -> jax.Array:
-        """A cell by itself: what it sees [T B 1 I] is multiplied ahead of the loop -> hidden vectors [T B 1 H]."""
-        cell, factors, first = self.cells[layer], self.input_factors(layer), state.cells[layer]
+        """A cell by itself, whose inputs are multiplied ahead of the loop -> hidden vectors [T B 1 H].
+
+        below: what the layer below it (or the embedding) gives it [T B 1 I]. context: [T B 1 D], where it reads that as
+        well; share: the context's share of its gates.
+        """
+        cell, first = self.cells[layer], state.cells[layer]
         if cudnn.runs(self.config, rng):
-            weights = cudnn.Weights(factors["kernel"].array, cell.kernel, cell.bias)
-            everywhere, begin = jnp.ones(seen.shape[:2], bool), jax.tree.map(lambda x: x[:, 0], first)
-            ((_, hidden),) = cudnn.run([weights], seen[:, :, 0], everywhere, [begin])
+            inputs, kernels = [below], [cell.input_kernel]
+            if context is not None:
+                inputs.append(context)
+                kernels.append(jnp.split(self.context_kernels()[1], self.config.decoder_layers - 1, axis=-1)[layer - 1])
+            weights = cudnn.Weights(jnp.concatenate(kernels), cell.kernel, cell.bias)
+            seen = jnp.concatenate(inputs, axis=-1)[:, :, 0]  # [T B I]
+            begin = jax.tree.map(lambda x: x[:, 0], first)
+            ((_, hidden),) = cudnn.run([weights], seen, jnp.ones(seen.shape[:2], bool), [begin])
             return hidden[:, :, None]
         own, drops = of_layer(layer, masks)
-        own["projected"] = cell.project(factors, seen)
+        own["projected"] = cell.project(cell.input_factors(), below) + share
         _, hidden = scan(partial(cell_step, self.config), (cell.factors(), drops), first, own)
         return hidden
 
