@@ -151,10 +151,15 @@ class Decoder(nn.Module):
         """What the attentional vector is made with."""
         return {} if output_kind(self.config) == "hidden" else {"kernel": Factor(self.kernel, dtype=self.dtype)}
 
+    def projected(self, embedded: jax.Array) -> jax.Array:
+        """The embedding's share of the first cell's gates: [... E] -> [... G] float32."""
+        gates: jax.Array = self.cells[0].project(self.cells[0].input_factors(), embedded)
+        return gates
+
     def step(self, memory: Memory, state: DecoderState, embedded: jax.Array) -> tuple[DecoderState, DecoderOutput]:
         """One step of search: embedded [B K E], state arrays [B K H]."""
         config = self.config
-        projected = self.cells[0].project(self.cells[0].input_factors(), embedded)
+        projected = self.projected(embedded)
         factors = {**self.cell_factors(memory), **self.attention_factors(memory), **self.output_factors()}
         state, reading = step(config, factors, state, projected, {})
         attentional = emit(config, factors, reading, embedded, {})
@@ -169,12 +174,12 @@ class Decoder(nn.Module):
         in_time, constant = self.dropout_masks(embedded.shape[0], embedded.shape[1], rng)
         output_mask = None if config.input_feeding else in_time.pop("attentional", None)  # [T B 1 H]
         cells, attention, output = self.cell_factors(memory), self.attention_factors(memory), self.output_factors()
-        inputs = {"projected": self.cells[0].project(self.cells[0].input_factors(), embedded), **in_time}
-        if config.input_feeding:
-            constants = ({**cells, **attention, **output}, constant)
-            _, attentional = scan(partial(fed_step, config), constants, state, inputs)
-            return attentional[:, :, 0]
         if top_is_fed_back(config):
+            inputs = {"projected": self.projected(embedded), **in_time}
+            if config.input_feeding:
+                constants = ({**cells, **attention, **output}, constant)
+                _, attentional = scan(partial(fed_step, config), constants, state, inputs)
+                return attentional[:, :, 0]
             _, reading = scan(partial(reading_step, config), ({**cells, **attention}, constant), state, inputs)
         else:
             reading = self.layer_by_layer({**cells, **attention}, state, embedded, (in_time, constant), rng)
@@ -203,8 +208,8 @@ class Decoder(nn.Module):
         for layer in range(1, config.decoder_layers):
             below = reading.hidden
             mask = None if between is None else between[..., layer - 1, :, :, :]
-            dropped = drop(below, mask, config.dropout)
-            hidden = self.over_time(layer, dropped, context, shares[layer - 1], state, masks, rng)
+            dropped, share = drop(below, mask, config.dropout), shares[layer - 1]
+            hidden = self.over_time(layer, dropped, context, share, state, masks, rng)
             reading = reading._replace(hidden=hidden + below if is_residual(config, layer) else hidden)
         return reading
 
@@ -213,9 +218,8 @@ class Decoder(nn.Module):
     ) -> Reading:
         """The first cell, and its look at the source: what both make of all of time, [T B 1 ...]."""
         own, drops = of_layer(0, masks)
-        own["projected"] = self.cells[0].project(self.cells[0].input_factors(), embedded)
-        only_above = "inputs", "contexts"
-        factors = {name: factor for name, factor in factors.items() if name not in only_above}
+        own["projected"] = self.projected(embedded)
+        factors = {name: each for name, each in factors.items() if name not in ("inputs", "contexts")}
         factors["cells"] = factors["cells"][:1]
         state = state._replace(cells=state.cells[:1])
         _, reading = scan(partial(bottom_step, self.config), (factors, drops), state, own)

@@ -82,7 +82,8 @@ def read(place: Path) -> dict[str, str]:
         known = json.loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return known if isinstance(known, dict) else {}
+    found = known.items() if isinstance(known, dict) else ()
+    return {name: choice for name, choice in found if isinstance(choice, str)}
 
 
 def write(place: Path, known: Mapping[str, str]) -> None:

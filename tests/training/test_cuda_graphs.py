@@ -79,7 +79,7 @@ def test_a_device_of_another_kind_is_tried_anew(program, tmp_path, monkeypatch):
     assert compiler_options(tmp_path, str) == {}
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"a": ', '{"%s": "gone"}'])
+@pytest.mark.parametrize("content", ["", "[]", '{"a": ', '{"%s": "gone"}', '{"%s": []}'])
 def test_a_damaged_record_is_made_anew(program, tmp_path, content):
     program(LOOPS_ARE_FASTER)
     place = tmp_path / "cuda-graphs.json"
